@@ -1,0 +1,320 @@
+//! The file system of the machine.
+//!
+//! Each method is one system call or a few, with nothing buffered here: what a method says is
+//! done, the kernel has. State files are made with mode 0600 and never through a symbolic link
+//! (an attacker who can write into the directory could otherwise have us overwrite any file).
+//! A kill at any place leaves what the kernel was given.
+//! Not here: `replace` and `create_dir_all` (`compose.rs`), waiting for a lock (`lock.rs`).
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::Errno;
+
+use crate::{Disk, DiskFile, Lock, Stat};
+
+/// Permission bits of new files: they may hold log lines, which are nobody else's business.
+const FILE_MODE: u32 = 0o600;
+
+/// Permission bits of new directories.
+const DIR_MODE: u32 = 0o755;
+
+/// Zeros for file systems without fallocate.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// The file system of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path, preallocated: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = RealFile(options().create_new(true).open(path)?);
+        if let Err(error) = file.preallocate(preallocated) {
+            // Reported is the failed reservation; an empty file that stays harms nobody.
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
+        Ok(Arc::new(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(regular(options().open(path)?)?)))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        match fs::metadata(path) {
+            Ok(found) => {
+                Ok(Some(Stat { len: found.len(), is_dir: found.is_dir(), inode: found.ino() }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = fs::read_dir(dir)?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(DIR_MODE).create(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let flags = OFlags::DIRECTORY.bits() as i32;
+        let dir = OpenOptions::new().read(true).custom_flags(flags).open(dir)?;
+        match dir.sync_all() {
+            // The file system knows no such operation (CIFS, some FUSE ones): no more to be had.
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        loop {
+            let file = regular(options().create(true).truncate(false).open(path)?)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // A file that lost its name since it was opened locks nobody out.
+            let named = self.stat(path)?.map(|stat| stat.inode);
+            if named == Some(file.metadata()?.ino()) {
+                return Ok(Some(Box::new(RealLock(file))));
+            }
+        }
+    }
+}
+
+/// Reading and writing, never through a link in the last place, never waiting for a FIFO's other
+/// end.
+fn options() -> OpenOptions {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(FILE_MODE).custom_flags(flags);
+    options
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+}
+
+struct RealFile(File);
+
+impl RealFile {
+    fn preallocate(&self, len: u64) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        loop {
+            match fallocate(&self.0, FallocateFlags::empty(), 0, len) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return self.zero_fill(len),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn zero_fill(&self, len: u64) -> io::Result<()> {
+        let mut position = 0;
+        while position < len {
+            let chunk = ZEROS.len().min((len - position).try_into().unwrap_or(usize::MAX));
+            self.0.write_all_at(&ZEROS[..chunk], position)?;
+            position += chunk as u64;
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buf, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.0.set_permissions(Permissions::from_mode(mode))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn inode(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.ino())
+    }
+}
+
+/// Closing the file lets go of the lock.
+struct RealLock(File);
+
+impl Lock for RealLock {
+    fn describe(&self, text: &str) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.write_all_at(text.as_bytes(), 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn replaced_content_has_the_mode_and_no_leftover() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        for (mode_bits, text) in [(0o640, "old"), (0o600, "new, longer")] {
+            RealDisk.replace(&path, mode_bits, &mut |out| out.write_all(text.as_bytes())).unwrap();
+            assert_eq!(RealDisk.read(&path).unwrap(), text.as_bytes());
+            assert_eq!(mode(&path), mode_bits);
+        }
+        assert_eq!(RealDisk.list(dir.path()).unwrap(), ["state"]);
+    }
+
+    #[test]
+    fn a_failed_replacement_leaves_the_old_content_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        RealDisk.replace(&path, 0o600, &mut |out| out.write_all(b"old")).unwrap();
+        let failed = RealDisk.replace(&path, 0o600, &mut |out| {
+            out.write_all(b"half")?;
+            Err(io::Error::other("no more"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no more");
+        assert_eq!(RealDisk.read(&path).unwrap(), b"old");
+        assert_eq!(RealDisk.list(dir.path()).unwrap(), ["state"]);
+    }
+
+    #[test]
+    fn preallocated_bytes_are_there_and_zero() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let file = RealDisk.create(&path, 100_000).unwrap();
+        assert_eq!(file.len().unwrap(), 100_000);
+        assert!(fs::metadata(&path).unwrap().blocks() * 512 >= 100_000);
+        assert_eq!(mode(&path), FILE_MODE);
+        file.write_all_at(b"x", 50_000).unwrap();
+        let content = RealDisk.read(&path).unwrap();
+        assert!(
+            content.iter().enumerate().all(|(at, &b)| b == if at == 50_000 { b'x' } else { 0 })
+        );
+    }
+
+    #[test]
+    fn a_sync_asks_the_kernel() {
+        // The null device cannot be synced: nobody else would know.
+        let null = RealFile(options().open("/dev/null").unwrap());
+        let error = null.sync_data().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
+    }
+
+    #[test]
+    fn zero_filling_reserves_exactly_the_length() {
+        let dir = tempfile::tempdir().unwrap();
+        for len in [1, ZEROS.len() as u64, ZEROS.len() as u64 + 1, 200_000] {
+            let path = dir.path().join(len.to_string());
+            let file = RealFile(options().create_new(true).open(&path).unwrap());
+            file.zero_fill(len).unwrap();
+            assert_eq!(file.len().unwrap(), len);
+        }
+    }
+
+    #[test]
+    fn a_reservation_that_does_not_fit_leaves_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        assert!(RealDisk.create(&path, 1 << 62).is_err());
+        assert_eq!(RealDisk.stat(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn symbolic_links_and_other_kinds_are_never_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let link = dir.path().join("link");
+        symlink(&victim, &link).unwrap();
+        assert!(RealDisk.create(&link, 10).is_err());
+        assert!(RealDisk.open(&link).is_err());
+        assert!(RealDisk.try_lock(&link).is_err());
+        assert!(RealDisk.open(dir.path()).is_err());
+        // A replacement takes the link's place; what it pointed at stays.
+        RealDisk.replace(&link, 0o600, &mut |out| out.write_all(b"state")).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert!(!fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_lock_excludes_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = RealDisk.try_lock(&path).unwrap().unwrap();
+        held.describe("somebody").unwrap();
+        assert!(RealDisk.try_lock(&path).unwrap().is_none());
+        assert_eq!(RealDisk.read(&path).unwrap(), b"somebody");
+        drop(held);
+        assert!(RealDisk.try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn directories_are_made_all_the_way_and_a_file_in_the_way_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        RealDisk.create_dir_all(&deep).unwrap();
+        RealDisk.create_dir_all(&deep).unwrap();
+        assert!(RealDisk.stat(&deep).unwrap().unwrap().is_dir);
+        fs::write(dir.path().join("file"), "").unwrap();
+        let error = RealDisk.create_dir_all(&dir.path().join("file/x")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+}
