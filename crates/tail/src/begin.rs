@@ -1,0 +1,105 @@
+//! Generations begin and end in files. The only place where a source is made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use record::{Anchor, FileSeen, FileUid};
+
+use crate::bytes::begin;
+use crate::descriptor::Descriptor;
+use crate::files::Id;
+use crate::identity::Known;
+use crate::open::identity;
+use crate::settle::known_of;
+use crate::source::Birth;
+use crate::unwanted::nuls_at_end;
+use crate::{Event, Found, Source, Tail, fingerprint};
+
+/// What a generation begins with.
+pub(crate) struct Seed {
+    pub(crate) uid: FileUid,
+    pub(crate) generation: u32,
+    /// The path under which it is collected.
+    pub(crate) logical: PathBuf,
+    /// The furthest proven position.
+    pub(crate) reached: Anchor,
+    pub(crate) settled: u64,
+    /// The first byte that is wanted.
+    pub(crate) start: u64,
+    pub(crate) is_known: bool,
+}
+
+impl Tail {
+    pub(crate) fn begin_source(&mut self, id: Id, file: &Arc<Descriptor>, seed: Seed) {
+        let Some(record) = self.files.get(id) else { return };
+        let Ok(identity) = identity(file) else { return };
+        let (begin, size) = (begin(&***file), record.stat.size);
+        let rotated = record.suffix.is_some() || record.family != seed.logical;
+        let nuls =
+            (!self.options.same_boot && record.at_start).then(|| nuls_at_end(&***file, size));
+        let seen = FileSeen {
+            uid: seed.uid,
+            generation: seed.generation,
+            identity,
+            head: fingerprint::head(&begin),
+            signature: fingerprint::signature(&begin),
+            logical: seed.logical.clone(),
+            real: record.real.clone(),
+            size,
+        };
+        let foreign = match seed.is_known || seed.generation > 0 {
+            true => Vec::new(),
+            false => self.foreigns.of(record.stat.key(), &begin, size),
+        };
+        self.rank += 1;
+        let birth = Birth {
+            seen,
+            rotated,
+            rank: self.rank,
+            reached: seed.reached,
+            settled: seed.settled,
+            nuls: nuls.flatten(),
+            descriptor: Arc::clone(file),
+        };
+        // It has been silent since it was seen to change.
+        let source = Source::new(birth, &self.shared, record.since);
+        self.absents.note((seed.uid, seed.generation));
+        self.files.set_family(id, &seed.logical);
+        self.files.set_source(id, Arc::clone(&source));
+        self.warm_if_new(id);
+        let Some(record) = self.files.get(id) else { return };
+        let found = |targets, member| Found {
+            source: Arc::clone(&source),
+            targets,
+            known: seed.is_known,
+            at_start: record.at_start,
+            member,
+            start: seed.start,
+            foreign: foreign.clone(),
+        };
+        for member in [false, true] {
+            let wanting = record.targets.iter().filter(|(_, other)| *other == member);
+            let ids = wanting.map(|(index, _)| self.discovery.targets[*index].id);
+            let ids: Vec<usize> = ids.collect();
+            if !ids.is_empty() {
+                self.events.push(Event::Found(found(ids, member)));
+            }
+        }
+    }
+
+    /// Ends what is read in a file: the generation is nowhere now.
+    pub(crate) fn retire_source(&mut self, id: Id) {
+        let Some(source) = self.files.take_source(id) else { return };
+        let settled = source.settled();
+        let known = known_of(&source, false);
+        source.lose();
+        self.absents.insert(Known { is_live: false, ..known }, settled, false, self.now);
+        self.events.push(Event::Closed(source));
+    }
+
+    /// A file is not followed any more.
+    pub(crate) fn retire(&mut self, id: Id) {
+        self.retire_source(id);
+        self.files.remove(id);
+    }
+}

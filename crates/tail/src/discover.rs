@@ -1,0 +1,410 @@
+//! Which names are there: directories, found from the patterns' roots downwards, are listed when
+//! something may have happened in them (`watch.rs`), and names that somebody wants (`claim.rs`)
+//! are told of when they appear, vanish, or lead to another file.
+//! Links are resolved once, and directories are known by where they lead, so that loops end.
+//! The work of one call is bounded; a directory of any size is listed in slices.
+//! Not here: what the files are (`tail.rs`). Nothing is opened but directories.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::claim::{Roles, Walk};
+use crate::directory::{Dir, Sight};
+use crate::listing::Listing;
+use crate::open::Stat;
+use crate::{Clock, SkipReason, Target};
+
+/// How many directories are looked after in one call.
+const DIRS_MAX: usize = 256;
+
+/// How many directories are followed.
+const DIRS_TOTAL_MAX: usize = 100_000;
+
+/// How often directories are looked after, where that is cheap enough.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// Looking after them may take one part in so many of the time.
+const COST_SHARE: u32 = 200;
+
+/// The search.
+#[derive(Debug)]
+pub(crate) struct Discovery {
+    /// The time of the current call, and what it has to tell.
+    pub(crate) now: Instant,
+    pub(crate) sights: Vec<Sight>,
+    pub(crate) targets: Vec<Target>,
+    roots: Vec<(PathBuf, Roles)>,
+    pub(crate) dirs: HashMap<PathBuf, Dir>,
+    /// Paths of directories by device and inode.
+    by_key: HashMap<(u64, u64), PathBuf>,
+    pub(crate) to_list: VecDeque<PathBuf>,
+    /// Listings that were begun.
+    pub(crate) listings: VecDeque<Listing>,
+    /// The directories that are still to be looked after in this round.
+    round: Vec<PathBuf>,
+    round_began: Instant,
+    round_cost: Duration,
+    rounds: u64,
+    /// Whether everything was seen once.
+    pub(crate) is_complete: bool,
+    pub(crate) list_due: Instant,
+    pub(crate) names_max: usize,
+    pub(crate) names: usize,
+    pub(crate) clock: Clock,
+}
+
+impl Discovery {
+    pub(crate) fn new(targets: Vec<Target>, names_max: usize, clock: Clock, now: Instant) -> Self {
+        let mut roots: HashMap<PathBuf, Roles> = HashMap::new();
+        for (index, target) in targets.iter().enumerate() {
+            for (number, pattern) in target.patterns.iter().enumerate() {
+                let roles = roots.entry(pattern.root().to_path_buf()).or_default();
+                roles.add_walk(Walk::new(index, number, &targets));
+            }
+        }
+        Self {
+            now,
+            sights: Vec::new(),
+            targets,
+            roots: roots.into_iter().collect(),
+            dirs: HashMap::new(),
+            by_key: HashMap::new(),
+            to_list: VecDeque::new(),
+            listings: VecDeque::new(),
+            round: Vec::new(),
+            round_began: now,
+            round_cost: Duration::ZERO,
+            rounds: 0,
+            is_complete: false,
+            list_due: now,
+            names_max,
+            names: 0,
+            clock,
+        }
+    }
+
+    /// Whether everything that was there at the beginning has been told of.
+    pub(crate) fn has_seen_all(&self) -> bool {
+        self.rounds > 0 && self.round.is_empty() && !self.is_listing()
+    }
+
+    /// When the oldest of the last full listings of all directories began; `None` while there is
+    /// one that was never listed.
+    pub(crate) fn searched_since(&self) -> Option<Instant> {
+        let oldest = |oldest: Instant, dir: &Dir| Some(dir.watch.listed_at()?.min(oldest));
+        self.dirs.values().try_fold(self.round_began, oldest)
+    }
+
+    fn is_listing(&self) -> bool {
+        !self.listings.is_empty() || !self.to_list.is_empty()
+    }
+
+    /// When there is something to do again.
+    pub(crate) fn next_due(&self) -> Instant {
+        match self.is_listing() {
+            _ if self.rounds == 0 || !self.round.is_empty() => self.round_began,
+            true => self.list_due.min(self.round_due()),
+            false => self.round_due(),
+        }
+    }
+
+    fn round_due(&self) -> Instant {
+        self.round_began + ROUND.max(self.round_cost * COST_SHARE)
+    }
+
+    /// Something happened to a name in a directory: list it as soon as possible. Whether the
+    /// directory is followed.
+    pub(crate) fn urge(&mut self, dir: &Path) -> bool {
+        let Some(found) = self.dirs.get_mut(dir) else { return false };
+        found.watch.urge();
+        self.queue(dir);
+        true
+    }
+
+    /// Does a bounded amount of what is due. `is_known` tells whether a file with an inode number
+    /// is of interest under any name.
+    pub(crate) fn poll(&mut self, now: Instant, is_known: &dyn Fn(u64) -> bool) -> Vec<Sight> {
+        self.now = now;
+        if self.round.is_empty() && (self.rounds == 0 || now >= self.round_due()) {
+            self.begin_round();
+        }
+        self.look_after();
+        self.go_on_listing(is_known);
+        std::mem::take(&mut self.sights)
+    }
+
+    fn begin_round(&mut self) {
+        (self.round_began, self.round_cost) = (self.now, Duration::ZERO);
+        self.rounds += 1;
+        for root in 0..self.roots.len() {
+            let (path, roles) = self.roots[root].clone();
+            if !self.dirs.contains_key(&path) {
+                self.enter(&path, None, &roles);
+            }
+        }
+        self.round = self.dirs.keys().cloned().collect();
+    }
+
+    /// Compares the times of change of some directories.
+    fn look_after(&mut self) {
+        let started = (self.clock)();
+        for _ in 0..DIRS_MAX {
+            let Some(path) = self.round.pop() else { break };
+            let Some(dir) = self.dirs.get_mut(&path) else { continue };
+            match Stat::at(&path) {
+                Ok(stat) if stat.is_dir() && stat.key() == dir.key => {
+                    if !dir.is_queued && dir.watch.is_due(stat.modified, self.now) {
+                        self.queue(&path);
+                    }
+                }
+                Err(error) if !is_absence(&error) => self.trouble(&path, error),
+                _ => self.leave(&path),
+            }
+        }
+        self.round_cost += (self.clock)().saturating_sub(started);
+    }
+
+    pub(crate) fn queue(&mut self, path: &Path) {
+        let Some(dir) = self.dirs.get_mut(path).filter(|dir| !dir.is_queued) else { return };
+        dir.is_queued = true;
+        self.to_list.push_back(path.to_path_buf());
+    }
+
+    /// Follows a directory in these roles. `real` is its path without links, where that is known.
+    pub(crate) fn enter(&mut self, path: &Path, real: Option<PathBuf>, roles: &Roles) {
+        let stat = match Stat::at(path) {
+            Ok(stat) if stat.is_dir() => stat,
+            Err(error) if !is_absence(&error) => {
+                return self.sights.push(Sight::Unreadable(path.to_path_buf(), error));
+            }
+            _ => return,
+        };
+        let mut roles = roles.clone();
+        if let Some(known) = self.by_key.get(&stat.key()).cloned() {
+            let dir = self.dirs.get_mut(&known).expect("both maps have the same directories");
+            // The other path may be an old one: the directory was renamed. And the path of a
+            // pattern is better than one that only a link to a file led to.
+            let is_there = Stat::at(&known).is_ok_and(|other| other.key() == stat.key());
+            if is_there && (dir.roles.has_walks() || !roles.has_walks()) {
+                if dir.roles.merge(&roles) {
+                    dir.forget_claims();
+                    self.queue(&known);
+                }
+                return;
+            }
+            roles.merge(&dir.roles);
+            self.leave(&known);
+        }
+        if self.dirs.len() >= DIRS_TOTAL_MAX {
+            return self.sights.push(Sight::Skipped(path.to_path_buf(), SkipReason::TooMany));
+        }
+        let Some(real) = real.or_else(|| fs::canonicalize(path).ok()) else { return };
+        let dir = Dir::new(real, &stat, roles, self.now);
+        self.by_key.insert(dir.key, path.to_path_buf());
+        self.dirs.insert(path.to_path_buf(), dir);
+        self.queue(path);
+    }
+
+    /// The directory is not there any more, or another one is.
+    pub(crate) fn leave(&mut self, path: &Path) {
+        let Some(dir) = self.dirs.remove(path) else { return };
+        self.by_key.remove(&dir.key);
+        self.names -= dir.len();
+        if let Some(outer) = path.parent().and_then(|outer| self.dirs.get_mut(outer)) {
+            outer.forget_inner(dir.key.1);
+        }
+        self.sights.extend(dir.into_names().map(|name| Sight::Away(path.join(name))));
+        self.sights.push(Sight::Listed(path.to_path_buf(), self.now));
+    }
+
+    pub(crate) fn trouble(&mut self, path: &Path, error: io::Error) {
+        let Some(dir) = self.dirs.get_mut(path) else { return };
+        if !std::mem::replace(&mut dir.is_troubled, true) {
+            self.sights.push(Sight::Unreadable(path.to_path_buf(), error));
+        }
+    }
+}
+
+/// Whether an error says that nothing is there.
+pub(crate) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)] // builds the directories that it searches
+
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::listing::NAMES_MAX;
+    use crate::{Excludes, Pattern};
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        discovery: Discovery,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new(patterns: &[&str], depth: i64, build: impl FnOnce(&Path)) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            build(dir.path());
+            let patterns = patterns.iter().map(|text| {
+                Pattern::parse(dir.path().join(text), depth).expect("a pattern of this test")
+            });
+            let target = Target {
+                id: 0,
+                patterns: patterns.collect(),
+                excludes: Excludes::default(),
+                flush_timeout: Duration::from_secs(60),
+            };
+            let now = Instant::now();
+            Self { dir, discovery: Discovery::new(vec![target], 1000, || Duration::ZERO, now), now }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn write(&self, name: &str) {
+            fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+            fs::write(self.path(name), name).unwrap();
+        }
+
+        /// Polls until everything is listed and 250 ms have passed; what was seen, in short.
+        fn round(&mut self) -> Vec<String> {
+            self.now += ROUND;
+            let mut sights = Vec::new();
+            for _ in 0..10_000 {
+                sights.extend(self.discovery.poll(self.now, &|_| false));
+                if self.discovery.has_seen_all() {
+                    break;
+                }
+            }
+            let short = |path: &Path| {
+                path.strip_prefix(self.dir.path()).unwrap().to_string_lossy().into_owned()
+            };
+            let mut seen: Vec<String> = sights
+                .iter()
+                .filter_map(|sight| match sight {
+                    Sight::Here(here) => Some(format!("+{}", short(&here.path))),
+                    Sight::Away(path) => Some(format!("-{}", short(path))),
+                    Sight::Skipped(path, reason) => Some(format!("{reason:?} {}", short(path))),
+                    Sight::Unreadable(path, _) => Some(format!("unreadable {}", short(path))),
+                    Sight::Listed(..) => None,
+                })
+                .collect();
+            seen.sort();
+            seen
+        }
+    }
+
+    #[test]
+    fn names_appear_vanish_and_change_what_they_lead_to() {
+        let mut bench = Bench::new(&["*.log"], 0, |_| {});
+        bench.write("a.log");
+        bench.write("b.txt");
+        assert_eq!(bench.round(), ["+a.log"]);
+        assert_eq!(bench.round(), [""; 0]);
+        fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+        bench.write("a.log");
+        assert_eq!(bench.round(), ["+a.log", "+a.log.1"]);
+        fs::remove_file(bench.path("a.log.1")).unwrap();
+        assert_eq!(bench.round(), ["-a.log.1"]);
+    }
+
+    #[test]
+    fn directories_that_appear_later_are_noticed() {
+        let mut bench = Bench::new(&["x/*/y/*.log", "deep/**/*.log"], 1, |_| {});
+        assert_eq!(bench.round(), [""; 0]);
+        for name in ["x/1/y/a.log", "x/1/z/a.log", "deep/a.log", "deep/1/a.log", "deep/1/2/a.log"] {
+            bench.write(name);
+        }
+        assert_eq!(bench.round(), ["+deep/1/a.log", "+deep/a.log", "+x/1/y/a.log"]);
+        bench.write("x/2/y/a.log");
+        assert_eq!(bench.round(), ["+x/2/y/a.log"]);
+        fs::remove_dir_all(bench.path("x/1")).unwrap();
+        assert_eq!(bench.round(), ["-x/1/y/a.log"]);
+        bench.write("x/1/y/a.log");
+        assert_eq!(bench.round(), ["+x/1/y/a.log"]);
+    }
+
+    #[test]
+    fn a_renamed_directory_is_followed() {
+        let mut bench = Bench::new(&["**/*.log"], -1, |_| {});
+        bench.write("a/x.log");
+        assert_eq!(bench.round(), ["+a/x.log"]);
+        fs::rename(bench.path("a"), bench.path("b")).unwrap();
+        let seen = [bench.round(), bench.round()].concat();
+        assert_eq!(seen, ["+b/x.log", "-a/x.log"]);
+    }
+
+    #[test]
+    fn links_are_resolved_once_and_loops_end() {
+        let mut bench = Bench::new(&["tree/**/*.log"], -1, |dir| {
+            fs::create_dir_all(dir.join("tree/in")).unwrap();
+            fs::create_dir_all(dir.join("out")).unwrap();
+            fs::write(dir.join("tree/in/a.log"), "a").unwrap();
+            fs::write(dir.join("out/b.log"), "b").unwrap();
+            fs::write(dir.join("out/c"), "c").unwrap();
+            symlink(dir.join("tree"), dir.join("tree/in/loop")).unwrap();
+            symlink(dir.join("out"), dir.join("tree/link")).unwrap();
+            symlink(dir.join("out/c"), dir.join("tree/c.log")).unwrap();
+            symlink(dir.join("nothing"), dir.join("tree/broken.log")).unwrap();
+        });
+        // What the link c.log leads to is seen beside its family too.
+        let mut seen = bench.round();
+        seen.retain(|seen| !seen.contains("out/"));
+        let expected = "+tree/c.log +tree/in/a.log +tree/link/b.log +tree/link/c";
+        assert_eq!(seen.join(" "), format!("{expected} BrokenLink tree/broken.log"));
+        assert_eq!(bench.round(), [""; 0]);
+        fs::rename(bench.path("out/c"), bench.path("out/c.1")).unwrap();
+        bench.write("out/c");
+        assert_eq!(bench.round(), ["+tree/c.log", "+tree/link/c", "+tree/link/c.1"]);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_skipped_and_said_once() {
+        let mut bench = Bench::new(&["*.log"], 0, |dir| {
+            fs::create_dir(dir.join("dir.log")).unwrap();
+            let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+            rustix::fs::mknodat(rustix::fs::CWD, dir.join("fifo.log"), kind, mode, 0).unwrap();
+            symlink("/dev/zero", dir.join("zero.log")).unwrap();
+        });
+        assert_eq!(bench.round(), ["Device zero.log", "Directory dir.log", "Fifo fifo.log"]);
+        assert_eq!(bench.round(), [""; 0]);
+    }
+
+    #[test]
+    fn a_listing_goes_on_in_slices() {
+        let mut bench = Bench::new(&["*.log"], 0, |dir| {
+            (0..3 * NAMES_MAX).for_each(|i| fs::write(dir.join(format!("{i}.txt")), "").unwrap());
+            fs::write(dir.join("a.log"), "").unwrap();
+        });
+        let mut sights = bench.discovery.poll(bench.now, &|_| false);
+        assert!(!bench.discovery.has_seen_all());
+        assert!(bench.discovery.next_due() <= bench.now, "goes on at once");
+        let mut polls = 1;
+        while !bench.discovery.has_seen_all() {
+            sights.extend(bench.discovery.poll(bench.now, &|_| false));
+            polls += 1;
+        }
+        assert!((3..10).contains(&polls), "{polls}");
+        assert!(sights.iter().any(|sight| matches!(sight, Sight::Here(_))));
+    }
+
+    #[test]
+    fn too_many_names_are_said_once() {
+        let mut bench = Bench::new(&["*"], 0, |dir| {
+            (0..1010).for_each(|i| fs::write(dir.join(format!("{i}")), "").unwrap());
+        });
+        let seen = bench.round();
+        assert_eq!(seen.iter().filter(|seen| seen.starts_with('+')).count(), 1000);
+        assert_eq!(seen.iter().filter(|seen| seen.starts_with("TooMany")).count(), 1);
+        assert_eq!(bench.round(), [""; 0]);
+    }
+}

@@ -1,0 +1,128 @@
+//! Files are looked at: whether they grew, were rewritten, lost their last name.
+
+use std::sync::Arc;
+
+use record::{HEAD_LEN_MAX, HEAD_LEN_MIN};
+
+use crate::apply::COPY_WAIT;
+use crate::bytes::{anchor_fits, begin, head_fits};
+use crate::files::{Doubt, Followed, Id};
+use crate::open::Stat;
+use crate::{Event, Tail};
+
+impl Tail {
+    /// Looks at a file through its descriptor.
+    pub(crate) fn look_at_file(&mut self, id: Id) {
+        let Some(file) = self.files.get(id).filter(|file| file.doubt != Doubt::Changed) else {
+            return;
+        };
+        if !file.is_open() {
+            return self.look_at_path(id);
+        }
+        let Ok(descriptor) = file.open() else { return };
+        let Ok(stat) = Stat::of(&descriptor) else { return };
+        self.note(id, stat);
+    }
+
+    /// Looks at where a file's path leads.
+    pub(crate) fn look_at_path(&mut self, id: Id) {
+        let Some(file) = self.files.get(id).filter(|file| file.doubt != Doubt::Changed) else {
+            return;
+        };
+        if !file.is_named {
+            return if file.is_open() {
+                self.look_at_file(id)
+            };
+        }
+        match Stat::at(&file.path) {
+            Ok(stat) if stat.key() == file.stat.key() => {
+                let was_closed = !file.is_open() && file.source.is_some();
+                // Opening it compares its identity: meanwhile its inode may be another file's.
+                if !was_closed || stat == file.stat || file.open().is_ok() {
+                    self.note(id, stat);
+                }
+            }
+            _ => {
+                let path = file.path.clone();
+                if !path.parent().is_some_and(|dir| self.discovery.urge(dir)) {
+                    self.files.unset_path(&path);
+                    self.lose_name(id);
+                }
+            }
+        }
+    }
+
+    /// Takes note of what a file is now.
+    fn note(&mut self, id: Id, stat: Stat) {
+        let Some(file) = self.files.get_mut(id) else { return };
+        let old = std::mem::replace(&mut file.stat, stat);
+        let Some(source) = file.source.clone() else {
+            return self.note_unknown(id, old.size);
+        };
+        if stat.links == 0 && source.unlink() {
+            self.events.push(Event::Unlinked(Arc::clone(&source)));
+        }
+        let is_rewritten = |file: &Followed| {
+            let reached = source.reached();
+            file.open().is_ok_and(|file| !anchor_fits(&**file, reached))
+        };
+        if stat.size > old.size {
+            file.since = self.now;
+            self.rhythm.warm(id);
+            if !self.refresh_head(id, stat.size) {
+                return self.doubt(id);
+            }
+            source.resize(stat.size, true, self.now);
+            self.events.push(Event::Grew(source));
+        } else if stat.size < old.size || (stat.modified != old.modified && is_rewritten(file)) {
+            self.doubt(id);
+        }
+    }
+
+    /// Takes note of a file that is not read yet: whether it can be told now what it is.
+    fn note_unknown(&mut self, id: Id, old_size: u64) {
+        let Some(file) = self.files.get_mut(id) else { return };
+        let has_changed = file.stat.size != old_size;
+        if has_changed {
+            file.since = self.now;
+            self.rhythm.warm(id);
+        }
+        let Some(file) = self.files.get(id).filter(|file| file.stat.size > 0) else { return };
+        let is_due = match file.doubt {
+            Doubt::PerhapsCopy => has_changed || self.now >= file.since + COPY_WAIT,
+            Doubt::Copy => has_changed,
+            // Where nothing was written, only time can tell.
+            _ if !has_changed => self.is_ripe(id, b"."),
+            _ => match file.open() {
+                Ok(descriptor) => self.is_ripe(id, &begin(&**descriptor)),
+                Err(_) => true,
+            },
+        };
+        if is_due {
+            let family = file.family.clone();
+            self.queue(family);
+        }
+    }
+
+    /// A file grew: its head may be longer. False when it does not begin as it did.
+    fn refresh_head(&mut self, id: Id, size: u64) -> bool {
+        let Some(source) = self.files.get(id).and_then(|file| file.source.as_ref()) else {
+            return true;
+        };
+        let head = source.head();
+        let is_news = size >= u64::from(HEAD_LEN_MAX)
+            || size >= 2 * u64::from(head.len)
+            || (head.len < HEAD_LEN_MIN && size >= u64::from(HEAD_LEN_MIN));
+        if head.len >= HEAD_LEN_MAX || !is_news {
+            return true;
+        }
+        let Ok(file) = source.descriptor() else { return true };
+        if !head_fits(&**file, head) {
+            return false;
+        }
+        if source.refresh_head(&begin(&**file)) {
+            self.events.push(Event::Seen(Arc::clone(source)));
+        }
+        true
+    }
+}

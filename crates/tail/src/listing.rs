@@ -1,0 +1,170 @@
+//! Directories are listed: some names of some of them a call, new ones first, so that none waits
+//! behind a long one.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirEntryExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::claim::Roles;
+use crate::directory::{Here, Sight, Visit};
+use crate::discover::{Discovery, is_absence};
+use crate::open::Stat;
+use crate::watch::Digest;
+
+/// How many names of a directory are looked at in one call.
+pub(crate) const NAMES_MAX: usize = 2048;
+
+/// To begin the listing of a directory counts as so many of them.
+const DIR_NAMES: usize = 64;
+
+/// Once all was seen, listings may take one part in so many of the time, all together.
+const LIST_SHARE: u32 = 20;
+
+/// A listing that was begun.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    dir: PathBuf,
+    /// It counts only while the path leads to this directory.
+    key: (u64, u64),
+    entries: fs::ReadDir,
+    modified: i128,
+    began: Instant,
+    cost: Duration,
+    digest: Digest,
+}
+
+impl Discovery {
+    /// Lists for a bounded time what is to be listed.
+    pub(crate) fn go_on_listing(&mut self, is_known: &dyn Fn(u64) -> bool) {
+        if self.is_complete && self.now < self.list_due {
+            return;
+        }
+        let started = (self.clock)();
+        let mut names = NAMES_MAX;
+        // New ones first, so that none waits behind a long one.
+        while names > 0
+            && let Some(listing) = self.begin_listing().or_else(|| self.listings.pop_front())
+        {
+            names = self.list(listing, names, is_known).saturating_sub(DIR_NAMES);
+        }
+        self.list_due = self.now + (self.clock)().saturating_sub(started) * LIST_SHARE;
+        self.is_complete |= self.has_seen_all();
+    }
+
+    /// Begins to list the next directory that is to be listed.
+    fn begin_listing(&mut self) -> Option<Listing> {
+        while let Some(path) = self.to_list.pop_front() {
+            let Some(dir) = self.dirs.get_mut(&path) else { continue };
+            let started = (self.clock)();
+            let opened = Stat::at(&path).and_then(|stat| Ok((stat, fs::read_dir(&path)?)));
+            match opened {
+                Ok((stat, entries)) if stat.key() == dir.key => {
+                    dir.begin_listing();
+                    dir.watch.begin(stat.modified, self.now);
+                    return Some(Listing {
+                        dir: path,
+                        key: stat.key(),
+                        entries,
+                        modified: stat.modified,
+                        began: self.now,
+                        cost: (self.clock)().saturating_sub(started),
+                        digest: Digest::default(),
+                    });
+                }
+                Err(error) if !is_absence(&error) => {
+                    dir.is_queued = false;
+                    dir.watch.begin(0, self.now);
+                    dir.watch.failed(self.now);
+                    self.trouble(&path, error);
+                }
+                _ => self.leave(&path),
+            }
+        }
+        None
+    }
+
+    /// Goes on with a listing for up to `names` names; returns how many are left of them.
+    fn list(
+        &mut self,
+        mut listing: Listing,
+        names: usize,
+        is_known: &dyn Fn(u64) -> bool,
+    ) -> usize {
+        let started = (self.clock)();
+        let mut left = names;
+        let end = loop {
+            if left == 0 {
+                break None;
+            }
+            left -= 1;
+            match listing.entries.next() {
+                None => break Some(Ok(())),
+                Some(Err(error)) => break Some(Err(error)),
+                Some(Ok(entry)) => {
+                    listing.digest.add(entry.file_name().as_bytes(), entry.ino());
+                    self.visit(&listing.dir, &entry, is_known);
+                }
+            }
+        };
+        listing.cost += (self.clock)().saturating_sub(started);
+        match end {
+            None => self.listings.push_back(listing),
+            Some(Ok(())) => self.end_listing(listing),
+            Some(Err(error)) => {
+                if let Some(dir) = self.dirs.get_mut(&listing.dir) {
+                    dir.is_queued = false;
+                    dir.watch.failed(listing.began);
+                }
+                self.trouble(&listing.dir, error);
+            }
+        }
+        left
+    }
+
+    fn end_listing(&mut self, listing: Listing) {
+        let Listing { dir: path, key, modified, began, cost, digest, .. } = listing;
+        let Some(dir) = self.dirs.get_mut(&path).filter(|dir| dir.key == key) else { return };
+        dir.is_troubled = false;
+        dir.watch.listed(digest, modified, began, cost);
+        dir.is_queued = false;
+        let is_urgent = dir.watch.is_urgent();
+        let gone = dir.end_listing();
+        self.names -= gone.len();
+        self.sights.extend(gone.into_iter().map(|name| Sight::Away(path.join(name))));
+        if is_urgent {
+            self.queue(&path);
+        }
+        self.sights.push(Sight::Listed(path, began));
+    }
+
+    fn visit(&mut self, path: &Path, entry: &fs::DirEntry, is_known: &dyn Fn(u64) -> bool) {
+        let Some(dir) = self.dirs.get_mut(path) else { return };
+        let (before, has_room) = (dir.len(), self.names < self.names_max);
+        let visit = dir.visit(path, entry, &self.targets, is_known, has_room);
+        self.names += dir.len() - before;
+        match visit {
+            Some(Visit::Enter { path, real, roles }) => self.enter(&path, real, &roles),
+            Some(Visit::Tell(sight)) => {
+                if let Sight::Here(here) = &sight
+                    && let Some((real_dir, roles)) = beside(here)
+                {
+                    self.enter(&real_dir, Some(real_dir.clone()), &roles);
+                }
+                self.sights.push(sight);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Where a link's file lies, and what is to be looked for there: the file and its family.
+fn beside(here: &Here) -> Option<(PathBuf, Roles)> {
+    let claims = here.claims.as_ref().filter(|_| here.is_link)?;
+    let mut roles = Roles::default();
+    for (target, _) in claims.targets.iter().filter(|(_, member)| !member) {
+        roles.add_beside(here.real.file_name()?, *target, &claims.logical);
+    }
+    Some((here.real.parent()?.to_path_buf(), roles))
+}

@@ -1,0 +1,138 @@
+//! How far one reader is: what is missing before its position, the position, and the proofs of
+//! where it stands.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use record::{Anchor, Progress};
+
+/// A reader's place in its source.
+#[derive(Debug)]
+pub(crate) struct Position {
+    /// What is missing before `furthest`; read first.
+    gaps: VecDeque<(u64, u64)>,
+    furthest: u64,
+    /// The file has been searched up to here, and no line ends between `furthest` and it.
+    pub(crate) searched: u64,
+    /// The proof of where the last piece ended.
+    tip: Option<Anchor>,
+    /// Proofs from before this reader.
+    proofs: Vec<Anchor>,
+    /// Bytes that were passed over since the last piece.
+    skipped: u64,
+}
+
+/// What to read next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: u64,
+    /// Where it ends for certain, `\n` or not.
+    pub(crate) limit: Option<u64>,
+    pub(crate) is_gap: bool,
+}
+
+impl Span {
+    /// So many bytes, or fewer up to the limit.
+    pub(crate) fn within(&self, bytes: usize) -> usize {
+        let rest = self.limit.map_or(u64::MAX, |limit| limit - self.from);
+        usize::try_from(rest).unwrap_or(usize::MAX).min(bytes)
+    }
+
+    /// Whether so many bytes are all of it.
+    pub(crate) fn is_all(&self, bytes: usize) -> bool {
+        self.limit == Some(self.from + bytes as u64)
+    }
+}
+
+impl Position {
+    /// After what is claimed: acknowledged or in an open request.
+    pub(crate) fn new(progress: &Progress) -> Self {
+        let mut claimed = progress.acked.clone();
+        claimed.merge(&progress.open);
+        let furthest = claimed.end();
+        Self {
+            gaps: claimed.gaps(0, furthest).into(),
+            furthest,
+            searched: furthest,
+            tip: None,
+            proofs: progress.anchors.clone(),
+            skipped: 0,
+        }
+    }
+
+    /// What comes next.
+    pub(crate) fn next(&self) -> Span {
+        match self.gaps.front() {
+            Some(&(from, end)) => Span { from, limit: Some(end), is_gap: true },
+            None => Span { from: self.furthest, limit: None, is_gap: false },
+        }
+    }
+
+    /// Whether the line that comes next was searched for its end in vain.
+    pub(crate) fn has_partial(&self) -> bool {
+        self.gaps.is_empty() && self.searched > self.furthest
+    }
+
+    pub(crate) fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
+    /// Whether the hash of what stands before a position is another than it was.
+    pub(crate) fn is_disproved(&self, offset: u64, hash: u64) -> bool {
+        let mut proofs = self.tip.iter().chain(&self.proofs);
+        offset > 0 && proofs.any(|proof| proof.offset == offset && proof.hash != hash)
+    }
+
+    /// Passes over bytes that nobody wants; `tip` is the proof of the place after them.
+    pub(crate) fn pass(&mut self, bytes: u64, tip: Option<Anchor>) {
+        self.skipped += bytes;
+        self.go(self.next().from + bytes, tip);
+    }
+
+    /// Counts a piece that ends here; returns what was passed over before it.
+    pub(crate) fn take(&mut self, end: Anchor) -> u64 {
+        self.go(end.offset, Some(end));
+        std::mem::take(&mut self.skipped)
+    }
+
+    fn go(&mut self, end: u64, tip: Option<Anchor>) {
+        self.tip = tip;
+        match self.gaps.front_mut() {
+            Some(gap) if end < gap.1 => gap.0 = end,
+            Some(_) => drop(self.gaps.pop_front()),
+            None => {
+                (self.furthest, self.searched) = (end, end);
+                self.proofs = Vec::new();
+            }
+        }
+    }
+}
+
+/// What others may ask of a position while a read is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    furthest: AtomicU64,
+    searched: AtomicU64,
+    gap_bytes: AtomicU64,
+}
+
+impl Shown {
+    pub(crate) fn set(&self, position: &Position) {
+        self.furthest.store(position.furthest, Ordering::Relaxed);
+        self.searched.store(position.searched, Ordering::Relaxed);
+        let gap_bytes = position.gaps.iter().map(|(start, end)| end - start).sum();
+        self.gap_bytes.store(gap_bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn furthest(&self) -> u64 {
+        self.furthest.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn searched(&self) -> u64 {
+        self.searched.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn gap_bytes(&self) -> u64 {
+        self.gap_bytes.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,246 @@
+//! What the files of a family are: gathers the evidence, has it decided (`restore.rs`), and hands
+//! on what was decided (`apply.rs`).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::bytes::{Bytes, anchor_fits, head_fits};
+use crate::claim::Claims;
+use crate::descriptor::Descriptor;
+use crate::directory::Here;
+use crate::family::sort_oldest_first;
+use crate::files::{Doubt, Followed, Generation, Id};
+use crate::identity::Known;
+use crate::open::{Refusal, Stat, identity, open};
+use crate::restore::{Alive, Fate, Member, decide};
+use crate::{Event, Source, Tail};
+
+/// How many families are settled in one call.
+const FAMILIES_MAX: usize = 64;
+
+/// Where a known generation is from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    Absent(Generation),
+    Live(Id),
+}
+
+/// A family whose files have been decided upon.
+pub(crate) struct Case<'a> {
+    pub(crate) family: &'a Path,
+    /// The known generations: where each is from, and what is known of it.
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) knowns: Vec<Known>,
+    /// The files that were in doubt, oldest first, and what each is.
+    pub(crate) open: Vec<(Id, Arc<Descriptor>)>,
+    pub(crate) fates: Vec<Fate>,
+}
+
+/// A source's bytes; opened only if somebody asks for them.
+struct Lazy(Arc<Source>);
+
+impl Bytes for Lazy {
+    fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
+        self.0.descriptor().map_or(0, |file| Bytes::read(&**file, offset, buf))
+    }
+}
+
+/// What is known of a source.
+pub(crate) fn known_of(source: &Source, unlinked: bool) -> Known {
+    let anchors = Some(source.reached()).filter(|anchor| anchor.offset > 0);
+    let anchors = anchors.into_iter().collect();
+    Known { seen: source.seen(), anchors, same_boot: true, unlinked, is_live: true }
+}
+
+impl Tail {
+    /// Settles some of the families that are to be settled.
+    pub(crate) fn settle(&mut self) {
+        if self.is_searching() {
+            return;
+        }
+        for _ in 0..FAMILIES_MAX {
+            let Some(family) = self.next_family() else { return };
+            self.make_room();
+            self.settle_family(&family);
+        }
+    }
+
+    fn settle_family(&mut self, family: &Path) {
+        let mut ids: Vec<Id> = Vec::new();
+        for here in self.arrived.remove(family).unwrap_or_default() {
+            ids.extend(self.take_in(here));
+        }
+        ids.extend(self.files.family(family));
+        ids.sort_unstable();
+        ids.dedup();
+        let (mut open, mut others) = (Vec::new(), Vec::new());
+        for id in ids {
+            let Some(file) = self.files.get(id) else { continue };
+            match file.source.is_some() && file.doubt != Doubt::Changed {
+                true => others.push(id),
+                false => open.extend(self.look_again(id).map(|file| (id, file))),
+            }
+        }
+        if open.is_empty() {
+            return;
+        }
+        // A copy may be seen before it is seen that its original was truncated.
+        let rewritten: Vec<Id> = others.extract_if(.., |id| self.was_rewritten(*id)).collect();
+        for id in rewritten {
+            self.doubt(id);
+            open.extend(self.look_again(id).map(|file| (id, file)));
+        }
+        sort_oldest_first(&mut open, |(id, _)| {
+            let file = self.files.get(*id).expect("it was just there");
+            (file.suffix, file.stat.modified)
+        });
+        let (origins, knowns) = self.knowns(family, &open, &others);
+        let fates = self.decide(family, &knowns, &open, &others);
+        let case = Case { family, origins, knowns, open, fates };
+        let rank = self.rank;
+        (0..case.open.len()).for_each(|at| self.apply(&case, at));
+        if self.rank > rank {
+            self.rank_base_last(&others);
+        }
+    }
+
+    /// Whether a file that somebody may write to holds something else than it did.
+    fn was_rewritten(&self, id: Id) -> bool {
+        let is_written = |file: &&Followed| file.is_open() || file.suffix.is_none();
+        let Some(file) = self.files.get(id).filter(is_written) else { return false };
+        let Some(source) = &file.source else { return false };
+        let Ok(descriptor) = source.descriptor() else { return true };
+        Stat::of(&descriptor).is_ok_and(|stat| stat.size < source.size())
+            || !head_fits(&**descriptor, source.head())
+            || !anchor_fits(&**descriptor, source.reached())
+    }
+
+    /// What bears the family's own name is younger than what turned up under another one.
+    fn rank_base_last(&mut self, others: &[Id]) {
+        for id in others {
+            let Some(file) = self.files.get(*id).filter(|file| file.suffix.is_none()) else {
+                continue;
+            };
+            if let Some(source) = file.source.as_ref().filter(|source| !source.is_rotated()) {
+                self.rank += 1;
+                source.set_rank(self.rank);
+            }
+        }
+    }
+
+    /// Opens a file that arrived and makes a record of it.
+    fn take_in(&mut self, here: Here) -> Option<Id> {
+        if let Some(id) = self.files.by_key(here.stat.key()) {
+            self.meet_again(id, here);
+            return None;
+        }
+        let (file, stat) = match open(&here.real) {
+            Ok((file, stat)) if stat.key() == here.stat.key() => (file, stat),
+            Ok(_) | Err(Refusal::Moved) => {
+                self.unreadable.remove(&here.path);
+                self.discovery.urge(here.path.parent()?);
+                return None;
+            }
+            Err(Refusal::Skip(reason)) => {
+                self.events.push(Event::Skipped { path: here.path, reason });
+                return None;
+            }
+            Err(Refusal::Failed(error)) => {
+                let (path, error) = (here.path.clone(), error.to_string());
+                if self.unreadable.insert(path.clone(), here).is_none() {
+                    self.events.push(Event::Unreadable { path, error });
+                }
+                return None;
+            }
+        };
+        self.unreadable.remove(&here.path);
+        self.inodes.insert(stat.inode);
+        let nobody = || Claims { logical: here.path.clone(), suffix: None, targets: Vec::new() };
+        let claims = here.claims.clone().unwrap_or_else(nobody);
+        let mut file_record = Followed::new(here, claims, self.now, self.is_starting());
+        file_record.stat = stat;
+        file_record.descriptor = Some(Descriptor::new(file, &self.shared));
+        let id = self.files.insert(file_record);
+        self.warm_if_new(id);
+        Some(id)
+    }
+
+    /// The open file of a record that is in doubt, looked at once more.
+    fn look_again(&mut self, id: Id) -> Option<Arc<Descriptor>> {
+        let shared = Arc::clone(&self.shared);
+        let file = self.files.get_mut(id)?;
+        let descriptor = match file.is_open() {
+            true => file.open().ok()?,
+            false => {
+                let (opened, stat) = open(&file.real).ok()?;
+                (stat.key() == file.stat.key()).then(|| Descriptor::new(opened, &shared))?
+            }
+        };
+        file.stat = Stat::of(&descriptor).ok()?;
+        if file.source.is_none() {
+            file.descriptor = Some(Arc::clone(&descriptor));
+        }
+        Some(descriptor)
+    }
+
+    /// What is known that the open files may be.
+    fn knowns(
+        &self,
+        family: &Path,
+        open: &[(Id, Arc<Descriptor>)],
+        others: &[Id],
+    ) -> (Vec<Origin>, Vec<Known>) {
+        let file = |id: &Id| self.files.get(*id).expect("it was just there");
+        let inodes: Vec<u64> = open.iter().map(|(id, _)| file(id).stat.inode).collect();
+        let mut found = Vec::new();
+        for generation in self.absents.candidates(family, &inodes) {
+            let absent = self.absents.get(generation).expect("candidates are in the table");
+            found.push((Origin::Absent(generation), absent.known.clone()));
+        }
+        let open = open.iter().map(|(id, _)| id);
+        let unlinked = others
+            .iter()
+            .filter(|id| file(id).source.as_ref().is_some_and(|source| source.is_vanishing()));
+        for id in open.chain(unlinked) {
+            if let Some(source) = &file(id).source {
+                let known = known_of(source, file(id).doubt != Doubt::Changed);
+                found.push((Origin::Live(*id), known));
+            }
+        }
+        found.into_iter().unzip()
+    }
+
+    fn decide(
+        &self,
+        family: &Path,
+        knowns: &[Known],
+        open: &[(Id, Arc<Descriptor>)],
+        others: &[Id],
+    ) -> Vec<Fate> {
+        let file = |id: &Id| self.files.get(*id).expect("it was just there");
+        let members: Vec<Member> = open
+            .iter()
+            .map(|(id, descriptor)| Member {
+                identity: identity(descriptor).unwrap_or_default(),
+                size: file(id).stat.size,
+                // One of another family, here for its inode number, is no copy of these.
+                base: file(id).suffix.is_none() || file(id).family != family,
+                bytes: &***descriptor,
+            })
+            .collect();
+        let living: Vec<_> = others
+            .iter()
+            .filter_map(|id| Some((file(id), Lazy(Arc::clone(file(id).source.as_ref()?)))))
+            .filter(|(_, source)| !source.0.is_vanishing())
+            .collect();
+        let alive: Vec<Alive> = living
+            .iter()
+            .map(|(file, source)| Alive {
+                size: file.stat.size,
+                base: file.suffix.is_none(),
+                bytes: source,
+            })
+            .collect();
+        decide(knowns, &members, &alive, family)
+    }
+}

@@ -1,0 +1,115 @@
+//! A writer that does at random what writers and rotators do, and an agent that restarts and
+//! stalls at random: every line is collected once, in order. `IRONTAIL_SEEDS=5000` tries so many
+//! seeds more.
+
+#![allow(clippy::unwrap_used)] // a test
+#![allow(clippy::disallowed_methods)] // writes, renames and removes the files that are followed
+
+mod world;
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use world::World;
+
+struct Writer {
+    next: usize,
+    rotated: usize,
+}
+
+impl Writer {
+    /// `tiny`: lines as short as their number, so that heads prove little.
+    fn write(&mut self, world: &World, random: &mut Rng, tiny: bool) {
+        let count = random.usize(1..30);
+        for number in self.next..self.next + count {
+            let pad = if tiny { 0 } else { random.usize(0..60) };
+            world.append("app.log", &format!("{number} {}\n", "x".repeat(pad)));
+        }
+        self.next += count;
+    }
+
+    fn rotate(&mut self, world: &World, by_copy: bool) {
+        if !world.path("app.log").exists() {
+            return;
+        }
+        for n in (1..=self.rotated).rev() {
+            world.rename(&format!("app.log.{n}"), &format!("app.log.{}", n + 1));
+        }
+        self.rotated += 1;
+        if by_copy {
+            world.copytruncate("app.log", "app.log.1");
+        } else {
+            world.rename("app.log", "app.log.1");
+        }
+    }
+}
+
+fn run(seed: u64, tiny: bool, copies: bool, steps: usize) {
+    let mut random = Rng::with_seed(seed);
+    let mut world = World::new(&["app.log"]);
+    let mut writer = Writer { next: 0, rotated: 0 };
+    world.start();
+    for _ in 0..steps {
+        let is_up = world.tail.is_some();
+        match random.u8(..10) {
+            0..=4 => writer.write(&world, &mut random, tiny),
+            5 => {
+                // Quiet before a copy: what comes between copy and truncation is lost to anybody.
+                writer.rotate(&world, copies && random.bool());
+            }
+            6 if is_up => world.stop(),
+            7 if is_up => world.reads = !world.reads,
+            _ if !is_up => {
+                world.reads = true;
+                world.start();
+            }
+            _ => {}
+        }
+        if world.tail.is_some() {
+            let time = [1, 20, 300, 3000][random.usize(..4)];
+            world.run(Duration::from_millis(time));
+            if world.reads {
+                world.read_all();
+            }
+        }
+    }
+    if world.tail.is_none() {
+        world.start();
+    }
+    world.run(Duration::from_secs(5));
+    world.read_all();
+    let numbers: Vec<usize> =
+        world.texts().iter().map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect();
+    let mut sorted = numbers.clone();
+    sorted.sort();
+    let expected: Vec<usize> = (0..writer.next).collect();
+    let missing: Vec<_> = expected.iter().filter(|n| !numbers.contains(n)).collect();
+    sorted.dedup();
+    let count = numbers.len();
+    assert!(missing.is_empty(), "seed {seed}: {missing:?} are missing");
+    assert_eq!(count, expected.len(), "seed {seed}: some lines came twice");
+    let turn = numbers.windows(2).position(|pair| pair[0] > pair[1]);
+    let around = turn.map(|at| &numbers[at.saturating_sub(2)..numbers.len().min(at + 4)]);
+    // Of a file that was filled, copied and truncated between two looks, the new content is met
+    // first.
+    assert!(copies || around.is_none(), "seed {seed}: {around:?} are not in order");
+}
+
+#[test]
+fn renames_and_restarts_at_random() {
+    (0..40).for_each(|seed| run(seed, seed % 2 == 0, false, 60));
+    run(fastrand::u64(..), false, false, 60);
+}
+
+#[test]
+fn copies_renames_and_restarts_at_random() {
+    (0..40).for_each(|seed| run(seed, seed % 2 == 0, true, 60));
+    run(fastrand::u64(..), false, true, 60);
+}
+
+#[test]
+fn more_seeds_on_demand() {
+    let Ok(seeds) = std::env::var("IRONTAIL_SEEDS") else { return };
+    let seeds: u64 = seeds.parse().expect("IRONTAIL_SEEDS is a number of seeds");
+    (0..seeds).for_each(|seed| run(seed, seed % 2 == 0, seed % 3 > 0, 60));
+}

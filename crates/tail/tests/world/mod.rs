@@ -1,0 +1,300 @@
+//! A directory of logs, a tail over it, and a small agent that reads everything it is offered,
+//! acknowledges at once, and remembers across restarts what an agent saves. Time is made here.
+
+#![allow(dead_code)] // each test file uses its part
+#![allow(clippy::unwrap_used)] // a test
+#![allow(clippy::disallowed_methods)] // writes, renames and removes the files that are followed
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use record::{Anchor, FileSeen, FileUid, NodeId, Progress, lines};
+use tail::{
+    Cut, Event, Excludes, Foreign, Options, Pattern, Raw, Reader, SavedFile, Source, Tail, Target,
+};
+
+/// The flush timeout of every target.
+pub const FLUSH: Duration = Duration::from_secs(60);
+
+type Generation = (FileUid, u32);
+
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub now: Instant,
+    pub tail: Option<Tail>,
+    pub same_boot: bool,
+    pub descriptors_max: usize,
+    pub foreign: Vec<Foreign>,
+    pub never_read: Vec<PathBuf>,
+    patterns: Vec<(String, i64)>,
+    excludes: Vec<String>,
+    readers: BTreeMap<Generation, Reader>,
+    /// What an agent has journaled.
+    progress: BTreeMap<Generation, Progress>,
+    seen: BTreeMap<Generation, FileSeen>,
+    is_first_start: bool,
+    /// Whether readers take what they are offered.
+    pub reads: bool,
+    /// Records as (name of the file under which it is collected, text), in order.
+    pub records: Vec<(String, String)>,
+    /// Events in short, but for growth.
+    pub events: Vec<String>,
+    pub cuts: Vec<Cut>,
+    raw: Raw,
+}
+
+impl World {
+    pub fn new(patterns: &[&str]) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            now: Instant::now(),
+            tail: None,
+            same_boot: true,
+            descriptors_max: 1000,
+            foreign: Vec::new(),
+            never_read: Vec::new(),
+            patterns: patterns.iter().map(|pattern| (pattern.to_string(), -1)).collect(),
+            excludes: Vec::new(),
+            readers: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            is_first_start: true,
+            reads: true,
+            records: Vec::new(),
+            events: Vec::new(),
+            cuts: Vec::new(),
+            raw: Raw::new(),
+        }
+    }
+
+    pub fn exclude(mut self, names: &[&str]) -> Self {
+        self.excludes = names.iter().map(|name| name.to_string()).collect();
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn append(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        let file = fs::OpenOptions::new().create(true).append(true).open(self.path(name));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    /// What logrotate's copytruncate does.
+    pub fn copytruncate(&self, from: &str, to: &str) {
+        fs::copy(self.path(from), self.path(to)).unwrap();
+        self.truncate(from, 0);
+    }
+
+    pub fn truncate(&self, name: &str, len: u64) {
+        fs::OpenOptions::new().write(true).open(self.path(name)).unwrap().set_len(len).unwrap();
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    /// Starts a tail over what was saved and waits until it has found everything.
+    pub fn start(&mut self) {
+        let patterns = self.patterns.iter();
+        let patterns =
+            patterns.map(|(text, depth)| Pattern::parse(self.path(text), *depth).unwrap());
+        let target = Target {
+            id: 7,
+            patterns: patterns.collect(),
+            excludes: Excludes::parse(&[], &self.excludes, &[]).unwrap(),
+            flush_timeout: FLUSH,
+        };
+        let saved = self.seen.iter().map(|(generation, seen)| {
+            let progress = self.progress.get(generation).cloned().unwrap_or_default();
+            SavedFile {
+                seen: seen.clone(),
+                settled: progress.acked.covered_from(0),
+                anchors: progress.anchors,
+            }
+        });
+        let mut options = Options::new(NodeId(1));
+        options.same_boot = self.same_boot;
+        options.descriptors_max = self.descriptors_max;
+        options.never_read = self.never_read.clone();
+        // Polling costs nothing here, so that it happens as often as it may.
+        options.clock = || Duration::ZERO;
+        let saved = saved.collect();
+        let tail = Tail::new(vec![target], saved, self.foreign.clone(), options, self.now);
+        self.tail = Some(tail);
+        self.events.clear();
+        for _ in 0..10_000 {
+            self.poll();
+            if self.events.iter().any(|event| event == "Restored") {
+                self.is_first_start = false;
+                return;
+            }
+        }
+        panic!("the start came to no end: {:?}", self.events);
+    }
+
+    /// Ends the tail; what was journaled stays.
+    pub fn stop(&mut self) {
+        self.tail = None;
+        self.readers.clear();
+    }
+
+    /// Lets time pass, polling as often as the tail wants, at most each 10 ms.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            let due = self.tail.as_ref().unwrap().next_due();
+            self.now = due.max(self.now + Duration::from_millis(10)).min(end);
+            self.poll();
+        }
+    }
+
+    /// Lets so much time pass that everything that happened is seen.
+    pub fn settle(&mut self) {
+        self.run(Duration::from_millis(800));
+    }
+
+    pub fn poll(&mut self) {
+        let mut events = Vec::new();
+        self.tail.as_mut().unwrap().poll(self.now, &mut events);
+        events.into_iter().for_each(|event| self.handle(event));
+    }
+
+    fn short(&self, path: &Path) -> String {
+        let path = path.strip_prefix(self.dir.path()).unwrap_or(path);
+        path.to_string_lossy().into_owned()
+    }
+
+    fn handle(&mut self, event: Event) {
+        let line = match event {
+            Event::Found(found) => {
+                let source = Arc::clone(&found.source);
+                let generation = (source.uid(), source.generation());
+                let is_baseline = found.member && found.at_start && self.is_first_start;
+                let start = if is_baseline { source.size() } else { found.start };
+                let start = match found.foreign.first() {
+                    Some(index) => self.foreign[*index].offset,
+                    None => start,
+                };
+                self.progress.entry(generation).or_default().acked.insert(0, start);
+                let seen = self.see(&source);
+                let name = self.short(&seen.real);
+                let progress = &self.progress[&generation];
+                let reader = Reader::new(Arc::clone(&source), progress, FLUSH);
+                self.readers.insert(generation, reader);
+                self.read_in_order();
+                let known = if found.known { " known" } else { "" };
+                let member = if found.member { " member" } else { "" };
+                format!("Found {name} {}{known}{member}", source.generation())
+            }
+            Event::Grew(_) => return self.read_in_order(),
+            Event::Seen(source) => {
+                self.see(&source);
+                return;
+            }
+            Event::Rotated(source) => {
+                let seen = self.see(&source);
+                format!("Rotated {}", self.short(&seen.real))
+            }
+            Event::Unlinked(source) => format!("Unlinked {}", self.short(&source.seen().real)),
+            Event::Closed(source) => {
+                self.readers.remove(&(source.uid(), source.generation()));
+                format!("Closed {}", self.short(&source.seen().real))
+            }
+            Event::Cut(cut) => {
+                let name = self.short(&cut.old.logical);
+                let line = format!("Cut {name} {:?} kept {}", cut.cause, cut.kept);
+                self.cuts.push(cut);
+                line
+            }
+            Event::Missing(seen) => format!("Missing {}", self.short(&seen.real)),
+            Event::Skipped { path, reason } => format!("Skipped {} {reason:?}", self.short(&path)),
+            Event::Unreadable { path, .. } => format!("Unreadable {}", self.short(&path)),
+            Event::Gone { last, .. } => format!("Gone {last}"),
+            Event::Listed { target } => format!("Listed {target}"),
+            Event::Restored => "Restored".to_string(),
+            other => format!("{other:?}"),
+        };
+        self.events.push(line);
+    }
+
+    fn see(&mut self, source: &Source) -> FileSeen {
+        let seen = source.seen();
+        self.seen.insert((seen.uid, seen.generation), seen.clone());
+        seen
+    }
+
+    /// Reads all of a source that is there and acknowledges it.
+    fn read(&mut self, generation: Generation) {
+        let Some(reader) = self.readers.get(&generation).filter(|_| self.reads) else { return };
+        let source = reader.source();
+        let logical = source.logical().strip_prefix(self.dir.path()).unwrap();
+        let name = logical.to_string_lossy().into_owned();
+        let progress = self.progress.get_mut(&generation).unwrap();
+        loop {
+            self.raw.clear();
+            let Ok(Some(piece)) = reader.read(&mut self.raw, 64 * 1024, self.now) else { break };
+            for (_, line) in lines(&self.raw) {
+                self.records.push((name.clone(), String::from_utf8_lossy(line).into_owned()));
+            }
+            progress.acked.insert(piece.start - piece.skipped, piece.end);
+            progress.anchors.push(Anchor { offset: piece.end, hash: piece.anchor });
+            source.settle(progress.acked.covered_from(0));
+        }
+        let seen = source.seen();
+        self.seen.insert(generation, seen);
+    }
+
+    /// Reads what was offered while `reads` was off.
+    pub fn read_all(&mut self) {
+        self.reads = true;
+        self.read_in_order();
+    }
+
+    /// The oldest generations first, as an agent does.
+    fn read_in_order(&mut self) {
+        let mut order: Vec<_> = self.readers.iter().map(|(g, r)| (r.source().rank(), *g)).collect();
+        order.sort();
+        order.into_iter().for_each(|(_, generation)| self.read(generation));
+    }
+
+    /// The texts that were collected since the last call.
+    pub fn texts(&mut self) -> Vec<String> {
+        self.records.drain(..).map(|(_, text)| text).collect()
+    }
+
+    /// The events since the last call.
+    pub fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub fn open_descriptors(&self) -> usize {
+        let under = |target: &Path| target.starts_with(self.dir.path());
+        fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|fd| fs::read_link(fd.ok()?.path()).ok())
+            .filter(|target| under(target) && !target.is_dir())
+            .count()
+    }
+}
+
+/// Numbered lines `PREFIX-FROM` to `PREFIX-TO`, each 40 bytes long, so that a few make a head
+/// that proves something.
+pub fn numbered(prefix: &str, numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|number| format!("{:<39}\n", format!("{prefix}-{number}"))).collect()
+}
+
+/// The same as records.
+pub fn records(prefix: &str, numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbered(prefix, numbers).lines().map(str::to_string).collect()
+}
