@@ -1,0 +1,140 @@
+//! What every destination is to the agent: a way to write records, one request, a verdict.
+//! Promise: [`Flusher::encode`] and [`Flusher::finish`] are pure, so that a resend after a crash
+//! carries the same bytes as the first send.
+//! A crash between [`Flusher::send`] and the journaled answer leaves a request whose answer
+//! nobody knows; it is sent again under its old key.
+//! Not here: which bytes make a request, when to try again, what progress is (the agent).
+
+use std::ops::AddAssign;
+
+use record::{FileUid, RequestId, Tags, Ticket};
+
+use crate::{Error, Verdict};
+
+/// What a destination can tell apart, and so what it may see twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Single records: a resent one replaces itself or is never written twice.
+    RecordId,
+    /// Requests, by their key, within a window.
+    RequestId,
+    /// Nothing: a request that was sent and not answered may come again.
+    Plain,
+}
+
+/// Whole records of one file, as they stand in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The bytes; [`record::lines`] says which records they hold.
+    pub raw: &'a [u8],
+    /// The file.
+    pub file: FileUid,
+    /// Which life of it.
+    pub generation: u32,
+    /// Offset in the file of the first byte of `raw`.
+    pub start: u64,
+    /// What the records are tagged with, in the order in which it is written.
+    pub tags: &'a Tags,
+}
+
+/// What encoding a piece did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// Records written.
+    pub records: u64,
+    /// Records in which bytes that are no UTF-8 became U+FFFD.
+    pub replaced: u64,
+    /// Cuts made in lines longer than [`record::RECORD_BYTES_MAX`].
+    pub cut: u64,
+}
+
+impl AddAssign for Encoded {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.replaced += other.replaced;
+        self.cut += other.cut;
+    }
+}
+
+/// A request on its way out. Its bounds are in the journal already.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Its place in the journal and its name at the destination.
+    pub ticket: Ticket,
+    /// What [`Flusher::finish`] returned.
+    pub body: &'a [u8],
+    /// How many records it holds.
+    pub records: u64,
+    /// Whether it may have been sent before, in this run or an earlier one. Only then does a
+    /// destination's "I have this already" count as taken.
+    pub sent_before: bool,
+}
+
+/// What [`Flusher::commit`] wants journaled in one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled<'a> {
+    /// The requests that are durable now; may be none.
+    pub requests: &'a [RequestId],
+    /// How far the output is; opaque, the last one is given back to [`Flusher::recover`].
+    pub receipt: &'a [u8],
+    /// Whether the record must be on disk (synced) when the journal returns, not only written.
+    pub durable: bool,
+}
+
+/// Writes what is [`Settled`] to the journal. It is called under the flusher's own lock, so that
+/// receipts reach the journal in the order in which they came about.
+pub type Journal<'j> =
+    dyn FnMut(&Settled<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'j;
+
+/// One destination of one pipeline.
+pub trait Flusher: Send + Sync {
+    /// What it can tell apart.
+    fn class(&self) -> Class;
+
+    /// Where it sends to, for messages: a path, a URL without secrets.
+    fn target(&self) -> &str;
+
+    /// Hash of all that shapes the records: encoder version and record shape. The bounds carry it;
+    /// where it differs at a resend, the request is the same set of records in another shape.
+    fn encoding(&self) -> u64;
+
+    /// Appends the records of `piece` to `body`. `time` is the assigned timestamp in nanoseconds
+    /// since 1970. Pure.
+    fn encode(&self, piece: &Piece<'_>, time: i64, body: &mut Vec<u8>) -> Encoded;
+
+    /// The bytes to send for an encoded body: itself, or what was packed into `packed` (which is
+    /// overwritten). Pure.
+    fn finish<'b>(&self, body: &'b [u8], packed: &'b mut Vec<u8>) -> &'b [u8] {
+        let _ = packed;
+        body
+    }
+
+    /// Called once, before the first [`Flusher::send`], with the last journaled receipt: undoes
+    /// what was sent and not journaled, where the destination can. Returns sentences for the log.
+    ///
+    /// # Errors
+    /// When the output cannot be opened, locked or mended, or the journal fails. Nothing may be
+    /// sent then; calling again is safe.
+    fn recover(
+        &self,
+        receipt: Option<&[u8]>,
+        journal: &mut Journal<'_>,
+    ) -> Result<Vec<String>, Error> {
+        let _ = (receipt, journal);
+        Ok(Vec::new())
+    }
+
+    /// Sends one request and says what became of it. Blocks for the destination's timeout at most.
+    fn send(&self, request: &Outgoing<'_>) -> Verdict;
+
+    /// Makes durable what was [`Verdict::Unsettled`] and journals it. Sends wait meanwhile. A
+    /// destination that answers so is given one sender, who also commits.
+    ///
+    /// # Errors
+    /// When the output or the journal fails. Every request that was unsettled must then be sent
+    /// again; what the output still has of them it does not write twice.
+    fn commit(&self, journal: &mut Journal<'_>) -> Result<(), Error> {
+        let _ = journal;
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! One batch to one destination: encode, one request, a verdict.
+//!
+//! A [`Flusher`] knows nothing of cursors, files or the journal. It turns raw records into a
+//! request body (a pure function, so that a resend is the same request), sends the body once, and
+//! says what became of it. When to try again, what to journal, and how far a cursor moves is the
+//! agent's to decide.
+//!
+//! ```
+//! use flusher::{BlackholeFlusher, Flusher, Outgoing, Piece, RecordShape, Verdict};
+//! use record::{FileUid, RequestId, RequestKey, Tags, Ticket};
+//!
+//! let flusher = BlackholeFlusher::new(RecordShape::default());
+//! let tags = Tags(vec![("__path__".into(), "/var/log/app.log".into())]);
+//! let raw = b"say \"hi\"\n";
+//! let piece = Piece { raw, file: FileUid(1), generation: 0, start: 0, tags: &tags };
+//! let mut body = Vec::new();
+//! let encoded = flusher.encode(&piece, 1_777_890_030_000_000_000, &mut body);
+//! assert_eq!(
+//!     String::from_utf8_lossy(&body),
+//!     "{\"content\":\"say \\\"hi\\\"\",\"__time__\":1777890030,\
+//!      \"__tag__:__path__\":\"/var/log/app.log\"}\n"
+//! );
+//!
+//! let mut packed = Vec::new();
+//! let ticket = Ticket { request: RequestId(7), key: RequestKey(0xabc) };
+//! let body = flusher.finish(&body, &mut packed);
+//! let request = Outgoing { ticket, body, records: encoded.records, sent_before: false };
+//! assert_eq!(flusher.send(&request), Verdict::Taken);
+//! ```
+
+mod backoff;
+mod blackhole;
+mod error;
+mod escape;
+mod file;
+mod flusher;
+mod http;
+mod http_client;
+mod id;
+mod ndjson;
+mod output;
+mod rotation;
+mod secret;
+mod shape;
+mod stdout;
+mod verdict;
+
+pub use backoff::{Backoff, RETRY_AFTER_MAX, RETRY_AFTER_MIN, retry_after};
+pub use blackhole::BlackholeFlusher;
+pub use error::Error;
+pub use file::{FileFlusher, FileOptions};
+pub use flusher::{Class, Encoded, Flusher, Journal, Outgoing, Piece, Settled};
+pub use http::{Auth, Compression, HttpFlusher, HttpOptions, TlsOptions};
+pub use id::{Origin, record_id};
+pub use ndjson::encode_ndjson;
+pub use secret::Secret;
+pub use shape::{RecordShape, TAG_PREFIX};
+pub use stdout::StdoutFlusher;
+pub use verdict::{Answer, Verdict, verdict};
