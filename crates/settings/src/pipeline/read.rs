@@ -1,0 +1,153 @@
+//! The top of a pipeline's document: which parts it must have, and how many of each.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::flusher::number_equal_names;
+use super::plugins::{INPUTS, PROCESSORS};
+use super::{FileInput, FlusherConfig, Global, Input, Pipeline, StdioInput, names};
+use crate::error::Error;
+use crate::foreign::{Foreign, refused};
+use crate::section::{Report, Section, kind};
+
+/// What a reader must know that is not in the document.
+pub(crate) struct Surroundings<'a> {
+    /// Where relative paths begin.
+    pub(crate) working_dir: &'a Path,
+    /// How many entries `FilePaths` may have.
+    pub(crate) file_paths_max: usize,
+    /// Whether `flusher_file` rotates.
+    pub(crate) rotates_outputs: bool,
+}
+
+impl Surroundings<'_> {
+    /// As LoongCollector takes 1 to 10 entries of `FilePaths`.
+    pub(crate) fn of_a_file(working_dir: &Path) -> Surroundings<'_> {
+        Surroundings { working_dir, file_paths_max: 10, rotates_outputs: true }
+    }
+
+    /// A path as written, from the working directory, without empty and `.` components.
+    pub(crate) fn absolute(&self, path: &str) -> PathBuf {
+        self.working_dir.join(path).components().collect()
+    }
+}
+
+/// What a document is.
+pub(crate) enum Outcome {
+    /// A pipeline to run.
+    Run(Box<Pipeline>),
+    /// A pipeline that says `enable: false`; nothing else of it was looked at.
+    Disabled,
+    /// Neither: the report says what is wrong.
+    Wrong,
+}
+
+const FOREIGN: [Foreign; 2] = [
+    refused("aggregators", "requests are filled by size alone: remove the key"),
+    refused("extensions", "there are none: remove the key"),
+];
+
+/// Reads a pipeline. Everything that is wrong, or to be said, goes into `report`.
+pub(crate) fn read_pipeline(
+    name: &str,
+    document: &Value,
+    report: &Report,
+    around: &Surroundings<'_>,
+) -> Outcome {
+    let Some(map) = top(document, report) else { return Outcome::Wrong };
+    let section = Section::new(report, String::new(), map);
+    if section.flag("enable") == Some(false) {
+        return Outcome::Disabled;
+    }
+    let create_time = section.number("createTime", 0..=u64::MAX).unwrap_or(0);
+    let global = section.section("global").map(|global| Global::read(&global)).unwrap_or_default();
+    let input = input(&section, around);
+    for processor in section.sections("processors").unwrap_or_default() {
+        PROCESSORS.read(&processor);
+    }
+    let flushers = flushers(&section, around);
+    section.foreign(&FOREIGN);
+    section.finish();
+    let Some(input) = input else { return Outcome::Wrong };
+    let pipeline = Pipeline {
+        name: name.to_owned(),
+        origin: report.path.clone(),
+        create_time,
+        global,
+        input,
+        flushers,
+        document: document.clone(),
+    };
+    names::check(&pipeline).into_iter().for_each(|error| report.error(error));
+    if report.errors.borrow().is_empty() {
+        Outcome::Run(Box::new(pipeline))
+    } else {
+        Outcome::Wrong
+    }
+}
+
+/// The document as an object, where it can be a pipeline at all.
+fn top<'a>(document: &'a Value, report: &Report) -> Option<&'a Map<String, Value>> {
+    let not_one = |problem: String| {
+        report.error(Error::NotConfiguration { path: report.path.clone(), problem });
+        None
+    };
+    let Some(map) = document.as_object() else {
+        return not_one(format!(
+            "holds {}: a pipeline is an object with inputs and flushers",
+            kind(document)
+        ));
+    };
+    if map.contains_key("task") {
+        return not_one("is a task and not a pipeline: remove it from this directory".into());
+    }
+    if map.contains_key("metrics") {
+        return not_one(
+            "is a configuration of iLogtail 1.x and not a pipeline: write it as inputs and \
+             flushers"
+                .into(),
+        );
+    }
+    Some(map)
+}
+
+fn input(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Input> {
+    if !section.has("inputs") {
+        section.wrong("inputs", "is missing: name one input");
+    }
+    let inputs = section.sections("inputs")?;
+    match section.len("inputs").unwrap_or(0) {
+        0 => section.wrong("inputs", "must have one entry"),
+        1 => {}
+        n => section.wrong("inputs", format!("must have one entry, not {n}: make a pipeline each")),
+    }
+    let mut read = inputs.iter().map(|input| match INPUTS.read(input)? {
+        "input_file" => Some(Input::File(FileInput::read(input, around))),
+        _ => Some(Input::ContainerStdio(StdioInput::read(input))),
+    });
+    let first = read.next().flatten();
+    // The others are read for what is wrong with them.
+    read.for_each(drop);
+    first
+}
+
+fn flushers(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<FlusherConfig> {
+    if !section.has("flushers") {
+        section.wrong("flushers", "is missing: name at least one flusher");
+    }
+    let Some(sections) = section.sections("flushers") else { return Vec::new() };
+    let n = section.len("flushers").unwrap_or(0);
+    if !(1..=FLUSHERS_MAX).contains(&n) {
+        section.wrong("flushers", format!("must have 1 to {FLUSHERS_MAX} entries, not {n}"));
+    }
+    let mut flushers: Vec<(FlusherConfig, String)> = sections
+        .iter()
+        .filter_map(|one| Some((FlusherConfig::read(one, around)?, one.text_of_all())))
+        .collect();
+    number_equal_names(&mut flushers);
+    flushers.into_iter().map(|(flusher, _)| flusher).collect()
+}
+
+/// The most flushers of one pipeline: each has its own threads.
+const FLUSHERS_MAX: usize = 16;
