@@ -1,0 +1,279 @@
+//! The command line: words in, a [`Command`] out. Nothing is opened or read here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+use settings::OnLostState;
+
+/// What the user asked for.
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    /// Collect by patterns, without a configuration file.
+    Collect(CollectArgs),
+    /// Run the configured pipelines.
+    Run(RunArgs),
+    /// Validate, and print what would be collected.
+    Check(RunArgs),
+    /// Print the state directory.
+    StateDump(StateArgs),
+    /// Look for damage in the state directory.
+    StateVerify(StateArgs),
+    /// Set a file back.
+    StateRewind(RewindArgs),
+    /// The small endpoint for local tests.
+    Receive(ReceiveArgs),
+    /// Print this text and leave.
+    Help,
+    /// Print the version and leave.
+    Version,
+}
+
+/// `irontail collect`
+#[derive(Debug, Default, PartialEq)]
+pub struct CollectArgs {
+    /// Patterns of the files to collect.
+    pub patterns: Vec<OsString>,
+    /// `stdout`, a file, or a URL.
+    pub to: Option<OsString>,
+    /// Where the state is kept.
+    pub state_dir: Option<PathBuf>,
+    /// Whether files that exist at the first start are read from their end.
+    pub from_end: bool,
+    /// What to do where state existed and cannot be read.
+    pub on_lost_state: Option<OnLostState>,
+}
+
+/// `irontail run` and `irontail check`
+#[derive(Debug, Default, PartialEq)]
+pub struct RunArgs {
+    /// Pipeline files, or directories of them.
+    pub config: Vec<PathBuf>,
+    /// Where the state is kept.
+    pub state_dir: Option<PathBuf>,
+    /// What to do where state existed and cannot be read.
+    pub on_lost_state: Option<OnLostState>,
+    /// Refuse state on a file system that dies with the container.
+    pub require_durable_state: bool,
+}
+
+/// `irontail state dump` and `verify`
+#[derive(Debug, Default, PartialEq)]
+pub struct StateArgs {
+    /// The state directory.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `irontail state rewind`
+#[derive(Debug, Default, PartialEq)]
+pub struct RewindArgs {
+    /// The state directory.
+    pub state_dir: Option<PathBuf>,
+    /// The file to set back, by its path.
+    pub file: PathBuf,
+    /// Where to set it, in bytes.
+    pub offset: u64,
+    /// Whether the records keep the ids that they had.
+    pub same_ids: bool,
+}
+
+/// `irontail receive`
+#[derive(Debug, Default, PartialEq)]
+pub struct ReceiveArgs {
+    /// Address to listen on.
+    pub listen: String,
+    /// File that the records are appended to; standard output where none is given.
+    pub out: Option<PathBuf>,
+}
+
+/// The text of `irontail --help`.
+pub const HELP: &str = "\
+irontail: a log agent that neither loses nor repeats a line over a restart
+
+usage:
+  irontail collect GLOB... [--to stdout|FILE|URL] [--state-dir DIR] [--from beginning|end]
+      collect files without a configuration, until a signal
+  irontail run [--config FILE|DIR]... [--state-dir DIR] [--on-lost-state POLICY]
+               [--require-durable-state]
+      run the configured pipelines
+  irontail check [--config FILE|DIR]... [--state-dir DIR]
+      validate, and print every parameter and what each pipeline would collect now
+  irontail state dump|verify [--state-dir DIR]
+      print, or look for damage in, a state directory
+  irontail state rewind FILE OFFSET [--state-dir DIR] [--same-ids]
+      read a file again from OFFSET bytes (of a stopped agent)
+  irontail receive --listen ADDR [--out FILE]
+      a small NDJSON endpoint for local tests; drops repeated Idempotency-Keys
+
+POLICY is refuse (default), from_beginning or from_end: what to do where state existed and
+cannot be read. The agent's own log goes to standard error; RUST_LOG sets its level.
+
+exit codes: 0 everything sent is acknowledged; 1 wrong usage or configuration; 2 the state
+directory is refused (locked, lost, newer); 3 stopped with requests unanswered, which the next
+start sends again under the same names; 4 progress could not be written.
+";
+
+/// Reads the words of the command line.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(words);
+    let Some(first) = parser.next()? else { return Ok(Command::Help) };
+    match first {
+        Short('h') | Long("help") => Ok(Command::Help),
+        Short('V') | Long("version") => Ok(Command::Version),
+        Value(word) => match word.to_str() {
+            Some("collect") => collect(&mut parser),
+            Some("run") => Ok(run(&mut parser)?.map_or(Command::Help, Command::Run)),
+            Some("check") => Ok(run(&mut parser)?.map_or(Command::Help, Command::Check)),
+            Some("state") => state(&mut parser),
+            Some("receive") => receive(&mut parser),
+            Some("help") => Ok(Command::Help),
+            _ => Err(format!(
+                "no command {word:?}; there are collect, run, check, state and receive"
+            )
+            .into()),
+        },
+        other => Err(other.unexpected()),
+    }
+}
+
+fn collect(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut args = CollectArgs::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("to") => args.to = Some(parser.value()?),
+            Long("state-dir") => args.state_dir = Some(parser.value()?.into()),
+            Long("from") => args.from_end = from_end(&parser.value()?)?,
+            Long("on-lost-state") => args.on_lost_state = Some(policy(&parser.value()?)?),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(pattern) => args.patterns.push(pattern),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if args.patterns.is_empty() {
+        return Err("collect needs at least one pattern, as in: collect '/var/log/*.log'".into());
+    }
+    Ok(Command::Collect(args))
+}
+
+/// `None`: the user asked for help.
+fn run(parser: &mut lexopt::Parser) -> Result<Option<RunArgs>, lexopt::Error> {
+    let mut args = RunArgs::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("config") => args.config.push(parser.value()?.into()),
+            Long("state-dir") => args.state_dir = Some(parser.value()?.into()),
+            Long("on-lost-state") => args.on_lost_state = Some(policy(&parser.value()?)?),
+            Long("require-durable-state") => args.require_durable_state = true,
+            Short('h') | Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(args))
+}
+
+fn state(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let (mut words, mut state_dir, mut same_ids) = (Vec::new(), None, false);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("state-dir") => state_dir = Some(parser.value()?.into()),
+            Long("same-ids") => same_ids = true,
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(word) => words.push(word),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let texts: Vec<_> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    match texts.as_slice() {
+        ["dump"] => Ok(Command::StateDump(StateArgs { state_dir })),
+        ["verify"] => Ok(Command::StateVerify(StateArgs { state_dir })),
+        ["rewind", _, offset] => Ok(Command::StateRewind(RewindArgs {
+            state_dir,
+            file: PathBuf::from(&words[1]),
+            offset: offset.parse().map_err(|_| format!("OFFSET is not a number: {offset}"))?,
+            same_ids,
+        })),
+        _ => Err("state is followed by dump, verify, or rewind FILE OFFSET".into()),
+    }
+}
+
+fn receive(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut args = ReceiveArgs::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("listen") => args.listen = parser.value()?.string()?,
+            Long("out") => args.out = Some(parser.value()?.into()),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if args.listen.is_empty() {
+        return Err("receive needs --listen ADDR, as in: --listen 127.0.0.1:8080".into());
+    }
+    Ok(Command::Receive(args))
+}
+
+fn from_end(word: &OsString) -> Result<bool, lexopt::Error> {
+    match word.to_str() {
+        Some("beginning") => Ok(false),
+        Some("end") => Ok(true),
+        _ => Err(format!("--from is beginning or end, not {word:?}").into()),
+    }
+}
+
+fn policy(word: &OsString) -> Result<OnLostState, lexopt::Error> {
+    match word.to_str() {
+        Some("refuse") => Ok(OnLostState::Refuse),
+        Some("from_beginning") => Ok(OnLostState::FromBeginning),
+        Some("from_end") => Ok(OnLostState::FromEnd),
+        _ => {
+            Err(format!("--on-lost-state is refuse, from_beginning or from_end, not {word:?}")
+                .into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        let Ok(Command::Collect(args)) = words("collect /a/*.log --to out.log --from end b") else {
+            panic!()
+        };
+        assert_eq!(args.patterns, ["/a/*.log", "b"]);
+        assert!(args.from_end);
+        let Ok(Command::Run(args)) = words("run --config a --config b --require-durable-state")
+        else {
+            panic!()
+        };
+        assert_eq!(args.config.len(), 2);
+        assert!(args.require_durable_state);
+        let Ok(Command::StateRewind(args)) = words("state rewind /a.log 17 --same-ids") else {
+            panic!()
+        };
+        assert_eq!((args.offset, args.same_ids), (17, true));
+        assert_eq!(words(""), Ok(Command::Help));
+    }
+
+    #[test]
+    fn a_wrong_word_is_named() {
+        for (line, part) in [
+            ("colect x", "no command"),
+            ("collect", "at least one pattern"),
+            ("collect --bogus x", "--bogus"),
+            ("collect x --from middle", "beginning or end"),
+            ("run --on-lost-state maybe", "from_beginning"),
+            ("state rewind x y", "OFFSET"),
+            ("state", "dump, verify"),
+            ("receive", "--listen"),
+        ] {
+            let error = words(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Which files are followed, and for whom: from what the tail saw to cursors that senders read.
+//! Every fact that a restart needs is journaled here before anybody can act on it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use checkpoint::ForeignFile;
+use record::{FileSeen, FileUid, Progress};
+use settings::FirstStart;
+use tail::{Cut, CutCause, Event, Found, Reader, Source};
+
+use crate::account::Count;
+use crate::delivery::Delivery;
+use crate::first_start;
+use crate::lane::{Shared, Stop};
+use crate::ready::Cursor;
+use crate::translate::Tagging;
+
+/// One input of a pipeline, wired to the pipeline's deliveries.
+pub struct Input {
+    /// The pipeline's deliveries.
+    pub deliveries: Vec<Arc<Delivery>>,
+    /// How its records are tagged.
+    pub tagging: Tagging,
+    /// Where files begin that were there at the first start.
+    pub first_start: FirstStart,
+    /// How long a last line without a newline is waited for.
+    pub flush_timeout: Duration,
+}
+
+/// All files that are followed.
+pub struct Following {
+    inputs: Vec<Input>,
+    foreign: Vec<ForeignFile>,
+    shared: Shared,
+    files: HashMap<(FileUid, u32), Followed>,
+    families: HashMap<PathBuf, Vec<Member>>,
+    skipped: u64,
+    unreadable: u64,
+    looked: bool,
+}
+
+/// A generation's rank in its family, and which one it is.
+type Member = (u64, (FileUid, u32));
+
+/// How the files stand, for the drain report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// Generations of files that are followed.
+    pub files: usize,
+    /// Bytes in them that no request holds yet, over all deliveries.
+    pub unread_bytes: u64,
+    /// Paths that a pattern matches and that are not collected.
+    pub skipped: u64,
+    /// How often a path could not be looked at.
+    pub unreadable: u64,
+    /// Whether every saved file has been looked at since the start.
+    pub looked: bool,
+}
+
+struct Followed {
+    source: Arc<Source>,
+    cursors: Vec<(Arc<Delivery>, Arc<Cursor>)>,
+    settled: u64,
+}
+
+impl Following {
+    /// Nothing followed yet. `inputs` are in the order of the tail's targets.
+    pub fn new(inputs: Vec<Input>, foreign: Vec<ForeignFile>, shared: Shared) -> Self {
+        Self {
+            inputs,
+            foreign,
+            shared,
+            files: HashMap::new(),
+            families: HashMap::new(),
+            skipped: 0,
+            unreadable: 0,
+            looked: false,
+        }
+    }
+
+    /// Acts on one thing that the tail saw.
+    pub fn apply(&mut self, event: Event) -> Result<(), Stop> {
+        match event {
+            Event::Found(found) => self.follow(found)?,
+            Event::Grew(source) => self.offer(&source),
+            Event::Rotated(source) | Event::Unlinked(source) => self.endanger(&source),
+            Event::Seen(source) => {
+                self.see(&source.seen())?;
+                self.shared.sources.insert(&source);
+            }
+            Event::Listed { target } => {
+                for delivery in &self.inputs[target].deliveries {
+                    self.shared.persist(delivery, |c| c.baseline_complete(delivery.terms.key))?;
+                }
+            }
+            Event::Cut(cut) => self.account_cut(&cut),
+            Event::Missing(seen) => self.account_missing(&seen),
+            Event::Closed(source) => self.forget(&source),
+            Event::Gone { uid, generation, last } => self.drop_file(uid, generation, last)?,
+            Event::Skipped { path, reason } => {
+                self.skipped += 1;
+                log::warn!("{} {reason}", path.display());
+            }
+            Event::Unreadable { path, error } => {
+                self.unreadable += 1;
+                log::warn!("{}: {error}; it is tried again", path.display());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The first look is over: what iLogtail left has been used.
+    pub fn looked_at_all(&mut self) -> Result<(), Stop> {
+        self.looked = true;
+        self.shared.persist_alone(|checkpoint| checkpoint.forget_foreign())
+    }
+
+    /// Offers a file to every delivery that has something to read in it.
+    fn offer(&self, source: &Source) {
+        let Some(file) = self.files.get(&(source.uid(), source.generation())) else { return };
+        for (delivery, cursor) in &file.cursors {
+            delivery.ready.offer(cursor);
+        }
+    }
+
+    /// A file that lost its name may be gone soon: whoever has not read it to its end hurries.
+    fn endanger(&self, source: &Source) {
+        let Some(file) = self.files.get(&(source.uid(), source.generation())) else { return };
+        for (delivery, cursor) in &file.cursors {
+            delivery.endangered.add(cursor, Instant::now());
+            delivery.ready.offer(cursor);
+        }
+    }
+
+    fn see(&self, seen: &FileSeen) -> Result<(), Stop> {
+        self.shared.persist_alone(|checkpoint| checkpoint.see(seen))
+    }
+
+    fn follow(&mut self, found: Found) -> Result<(), Stop> {
+        let source = &found.source;
+        if found.start == 0 || source.generation() == 0 {
+            self.see(&source.seen())?;
+        } else {
+            self.begin_generation(&found)?;
+        }
+        self.shared.sources.insert(source);
+        for &target in &found.targets {
+            for at in 0..self.inputs[target].deliveries.len() {
+                let delivery = self.inputs[target].deliveries[at].clone();
+                let cursor = self.cursor(&found, target, &delivery)?;
+                self.add(source, &delivery, &cursor);
+                delivery.ready.offer(&cursor);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file lost acknowledged bytes in a crash of the system: each delivery goes on where it
+    /// was, or at the furthest place that still is what it was.
+    fn begin_generation(&self, found: &Found) -> Result<(), Stop> {
+        let (uid, before) = (found.source.uid(), found.source.generation() - 1);
+        let deliveries = found.targets.iter().flat_map(|&target| &self.inputs[target].deliveries);
+        let keep: Vec<_> = deliveries
+            .map(|delivery| {
+                let key = delivery.terms.key;
+                let acked = self.shared.checkpoint.progress(key, uid, before).acked;
+                (key, acked.covered_from(0).min(found.start))
+            })
+            .collect();
+        let seen = found.source.seen();
+        self.shared.persist_alone(|checkpoint| checkpoint.begin_generation(&seen, &keep))
+    }
+
+    fn cursor(
+        &self,
+        found: &Found,
+        target: usize,
+        delivery: &Arc<Delivery>,
+    ) -> Result<Arc<Cursor>, Stop> {
+        let input = &self.inputs[target];
+        let source = &found.source;
+        let (uid, generation) = (source.uid(), source.generation());
+        let progress = || self.shared.checkpoint.progress(delivery.terms.key, uid, generation);
+        let mut before = progress();
+        if is_untouched(&before)
+            && let Some(start) = self.first_byte(found, input, delivery)
+        {
+            let key = delivery.terms.key;
+            self.shared.persist(delivery, |c| c.baseline(key, uid, generation, start))?;
+            before = progress();
+        }
+        let reader = Reader::new(source.clone(), &before, input.flush_timeout);
+        Ok(Arc::new(Cursor::new(reader, input.tagging.tags(source))))
+    }
+
+    /// Where a delivery begins with a file of which it has acknowledged nothing; `None`: at its
+    /// first byte, and nothing needs to be journaled.
+    fn first_byte(&self, found: &Found, input: &Input, delivery: &Delivery) -> Option<u64> {
+        let first_start = !self.shared.checkpoint.is_baseline_complete(delivery.terms.key);
+        if let Some(offset) = found.foreign.iter().map(|&at| self.foreign[at].offset).min()
+            && first_start
+        {
+            log::info!(
+                "{}: going on at byte {offset}, where iLogtail was",
+                found.source.logical().display()
+            );
+            return Some(offset);
+        }
+        if !found.at_start || !first_start {
+            return None;
+        }
+        if found.member {
+            return Some(found.source.size());
+        }
+        match input.first_start {
+            FirstStart::Beginning => None,
+            FirstStart::Tail(bytes) => Some(first_start::line_start(&found.source, bytes)),
+        }
+    }
+
+    fn add(&mut self, source: &Arc<Source>, delivery: &Arc<Delivery>, cursor: &Arc<Cursor>) {
+        let key = (source.uid(), source.generation());
+        let family = self.families.entry(source.logical().to_owned()).or_default();
+        if !family.iter().any(|(_, member)| *member == key) {
+            family.push((source.rank(), key));
+            family.sort_unstable();
+        }
+        let file = self.files.entry(key).or_insert_with(|| Followed {
+            source: source.clone(),
+            cursors: Vec::new(),
+            settled: 0,
+        });
+        file.cursors.push((delivery.clone(), cursor.clone()));
+        self.link_family(source, delivery);
+    }
+
+    /// Tells each cursor of a family which one is the next older, so that it is read before it.
+    fn link_family(&self, source: &Source, delivery: &Arc<Delivery>) {
+        let Some(family) = self.families.get(source.logical()) else { return };
+        let mut older: Option<&Arc<Cursor>> = None;
+        for (_, key) in family {
+            let cursors = self.files.get(key).map_or(&[][..], |file| &file.cursors);
+            let own = cursors.iter().find(|(of, _)| Arc::ptr_eq(of, delivery));
+            if let Some((_, cursor)) = own {
+                cursor.set_older(older);
+                older = Some(cursor);
+            }
+        }
+    }
+
+    fn forget(&mut self, source: &Source) {
+        let key = (source.uid(), source.generation());
+        self.shared.sources.remove(source);
+        for (delivery, _) in self.files.remove(&key).into_iter().flat_map(|file| file.cursors) {
+            delivery.endangered.remove(source);
+        }
+        if let Some(family) = self.families.get_mut(source.logical()) {
+            family.retain(|(_, member)| *member != key);
+            if family.is_empty() {
+                self.families.remove(source.logical());
+            }
+        }
+    }
+
+    fn drop_file(&self, uid: FileUid, generation: u32, last: bool) -> Result<(), Stop> {
+        self.shared.persist_alone(|checkpoint| {
+            if last {
+                checkpoint.drop_file(uid)
+            } else {
+                checkpoint.drop_generation(uid, generation)
+            }
+        })
+    }
+
+    /// Tells the tail how far every delivery is, so that descriptors can be closed.
+    pub fn settle(&mut self) {
+        for ((uid, generation), file) in &mut self.files {
+            if file.settled >= file.source.size() {
+                continue;
+            }
+            let acked = |delivery: &Delivery| {
+                let key = delivery.terms.key;
+                self.shared.checkpoint.progress(key, *uid, *generation).acked.covered_from(0)
+            };
+            let least = file.cursors.iter().map(|(delivery, _)| acked(delivery)).min();
+            let settled = least.unwrap_or_default();
+            if settled > file.settled {
+                file.settled = settled;
+                file.source.settle(settled);
+            }
+        }
+    }
+
+    /// How the files stand.
+    pub fn standing(&self) -> Standing {
+        let cursors = self.files.values().flat_map(|file| &file.cursors);
+        Standing {
+            files: self.files.len(),
+            unread_bytes: cursors.map(|(_, cursor)| cursor.reader.unread()).sum(),
+            skipped: self.skipped,
+            unreadable: self.unreadable,
+            looked: self.looked,
+        }
+    }
+
+    fn account_cut(&self, cut: &Cut) {
+        let old = &cut.old;
+        let path = old.real.display();
+        if let CutCause::SourceLostTail(bytes) = cut.cause {
+            log::warn!("{path}: the system lost {bytes} bytes of it that had been collected");
+        }
+        let lost = self.count_lost(old, cut.kept);
+        if lost > 0 {
+            log::warn!(
+                "{path}: truncated with {lost} bytes unread; no copy holds them, they are lost"
+            );
+        }
+    }
+
+    fn account_missing(&self, seen: &FileSeen) {
+        let lost = self.count_lost(seen, 0);
+        if lost > 0 {
+            let path = seen.real.display();
+            log::warn!("{path}: gone while the agent was down, with {lost} bytes unread");
+        }
+    }
+
+    /// Counts, for each delivery that had begun with a file, what it had not yet sent of it.
+    /// Returns the greatest such number.
+    fn count_lost(&self, old: &FileSeen, kept: u64) -> u64 {
+        let mut most = 0;
+        for delivery in self.inputs.iter().flat_map(|input| &input.deliveries) {
+            let progress =
+                self.shared.checkpoint.progress(delivery.terms.key, old.uid, old.generation);
+            if is_untouched(&progress) {
+                continue;
+            }
+            let mut claimed = progress.acked;
+            claimed.merge(&progress.open);
+            let lost = claimed.gaps(kept, old.size).iter().map(|(s, e)| e - s).sum();
+            delivery.account.add(Count::LostBytes, lost);
+            most = most.max(lost);
+        }
+        most
+    }
+}
+
+fn is_untouched(progress: &Progress) -> bool {
+    progress.acked.is_empty() && progress.open.is_empty()
+}
+
+/// How often the tail is told how far the deliveries are.
+pub const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// A timer that the loop asks.
+pub struct Every {
+    interval: Duration,
+    due: Instant,
+}
+
+impl Every {
+    /// Due for the first time after one interval.
+    pub fn new(interval: Duration, now: Instant) -> Self {
+        Self { interval, due: now + interval }
+    }
+
+    /// Whether it is due; then it starts anew.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.due;
+        if due {
+            self.due = now + self.interval;
+        }
+        due
+    }
+}

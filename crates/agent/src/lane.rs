@@ -1,0 +1,435 @@
+//! A sender at work: the steps of `deliver`, with what each of them waits for.
+//! Every wait ends when the agent stops; what is then unanswered stays open in the journal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use checkpoint::{Checkpoint, FileSpan};
+use flusher::{Outgoing, Verdict};
+use record::{OpenRequest, Range, Ticket};
+use spool::{Place, Spool};
+
+use crate::account::Count;
+use crate::dead_letter::DeadLetter;
+use crate::delivery::Delivery;
+use crate::ready::{Cursor, Taken};
+use crate::request::{Buffers, Request};
+use crate::sources::Sources;
+use crate::threads::Raised;
+use crate::{resend, split};
+
+/// Why a lane ends.
+#[derive(Debug)]
+pub enum Stop {
+    /// The agent stops; nothing is left in this lane's hands.
+    Asked,
+    /// The time for draining is over; the request stays open in the journal.
+    Abandoned,
+    /// The destination is gone for good.
+    Broken(String),
+}
+
+/// What settles a request.
+pub enum Answer {
+    /// The destination has it.
+    Taken,
+    /// The destination has it, but not yet for good.
+    Unsettled,
+    /// It lies in the spool, and goes out from there.
+    Spooled,
+    /// The destination will never take it as it is.
+    Refused {
+        /// Why.
+        reason: String,
+        /// Whether its halves may do better.
+        splittable: bool,
+    },
+}
+
+/// What is shared by all lanes.
+#[derive(Clone)]
+pub struct Shared {
+    /// The journal and the state.
+    pub checkpoint: Arc<Checkpoint>,
+    /// Open files by uid, for reading ranges again.
+    pub sources: Arc<Sources>,
+    /// Requests whose files vanish.
+    pub spool: Arc<Spool>,
+    /// Where refused records go.
+    pub dead_letter: Arc<DeadLetter>,
+    /// Raised when nothing more may be cut.
+    pub stop: Raised,
+    /// Raised when the time for draining is over.
+    pub deadline: Raised,
+    /// How long an outage may have lasted for the shutdown to still wait for its end.
+    pub patience: Duration,
+}
+
+/// One sender of a delivery.
+pub struct Lane {
+    delivery: Arc<Delivery>,
+    shared: Shared,
+    buffers: Buffers,
+    packed: Vec<u8>,
+    unsettled: Vec<OpenRequest>,
+    unsettled_since: Instant,
+    frame: Option<(Place, usize)>,
+    backlog: VecDeque<Request>,
+}
+
+/// What is sent but not durable at the destination is made so at least this often.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+/// ... and at least every so many raw bytes.
+const SETTLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// A lane that had nothing to do for this long gives its memory back.
+const IDLE: Duration = Duration::from_secs(5);
+/// How long to wait before the journal is tried again.
+const STATE_RETRY: Duration = Duration::from_millis(500);
+
+impl Lane {
+    /// A lane with nothing in its hands.
+    pub fn new(delivery: Arc<Delivery>, shared: Shared) -> Self {
+        Self {
+            delivery,
+            shared,
+            buffers: Buffers::default(),
+            packed: Vec::new(),
+            unsettled: Vec::new(),
+            unsettled_since: Instant::now(),
+            frame: None,
+            backlog: VecDeque::new(),
+        }
+    }
+
+    /// The next request: first what lies in the spool, then what the last run left open, then
+    /// what is ready.
+    pub fn next_request(&mut self) -> Result<Request, Stop> {
+        loop {
+            self.settle_if_due()?;
+            // What the last run left open is finished also by an agent that stops.
+            let stopping = self.shared.stop.is();
+            if !stopping && let Some(request) = self.next_spooled()? {
+                return Ok(request);
+            }
+            let request = match self.delivery.next_resend() {
+                Some(open) => resend::rebuild(&self.delivery, &self.shared, open)?,
+                None if stopping => {
+                    self.settle()?;
+                    return Err(Stop::Asked);
+                }
+                None => match self.delivery.ready.take(self.rest(), &self.shared.stop) {
+                    Taken::Cursor(cursor) => self.fill(cursor),
+                    Taken::Stopped => None,
+                    Taken::Nothing => {
+                        self.buffers = Buffers::default();
+                        self.packed = Vec::new();
+                        None
+                    }
+                },
+            };
+            if let Some(request) = request {
+                return Ok(request);
+            }
+        }
+    }
+
+    /// The next request that lies in the spool. A frame may hold the parts of a split one.
+    fn next_spooled(&mut self) -> Result<Option<Request>, Stop> {
+        if self.backlog.is_empty()
+            && let Some(taken) = self.delivery.draining.next(&self.delivery, &self.shared)?
+        {
+            self.frame = Some((taken.place, taken.requests.len()));
+            self.backlog = taken.requests.into();
+        }
+        Ok(self.backlog.pop_front())
+    }
+
+    /// Counts a request of a frame as settled; with the last one the frame is done.
+    pub fn frame_done(&mut self) {
+        if let Some((place, left)) = &mut self.frame {
+            *left -= 1;
+            if *left == 0 {
+                self.shared.spool.done(*place, self.delivery.terms.key);
+                self.frame = None;
+            }
+        }
+    }
+
+    /// Lets go of a request that was spooled while this sender tried to send it.
+    pub fn leave_to_spool(&mut self, ticket: Ticket) {
+        self.delivery.endangered.spilled().remove(&ticket.request);
+    }
+
+    fn rest(&self) -> Duration {
+        if self.unsettled.is_empty() {
+            return IDLE;
+        }
+        SETTLE_EVERY.saturating_sub(self.unsettled_since.elapsed())
+    }
+
+    /// Fills a request: a turn of this file, then of the others that are ready, until it is full.
+    fn fill(&mut self, first: Arc<Cursor>) -> Option<Request> {
+        let mut request = Request::begin(&self.delivery, std::mem::take(&mut self.buffers));
+        let mut next = Some(first);
+        while let Some(cursor) = next {
+            let oldest = cursor.oldest_ready(Instant::now());
+            match request.take(&self.delivery, &oldest) {
+                Ok(true) => self.delivery.ready.offer(&cursor),
+                Ok(false) if !Arc::ptr_eq(&oldest, &cursor) => self.delivery.ready.offer(&cursor),
+                Ok(false) => {}
+                Err(error) => log::debug!("{}: {error}", self.delivery.terms.name),
+            }
+            next =
+                if request.is_full(&self.delivery) { None } else { self.delivery.ready.try_take() };
+        }
+        if request.bounds.is_empty() {
+            self.buffers = request.into_buffers();
+            return None;
+        }
+        Some(request)
+    }
+
+    /// Fixes the request in the journal. When this returns, a crash leads to the same request.
+    pub fn journal_bounds(&mut self, request: &Request) -> Result<Ticket, Stop> {
+        if let Some(ticket) = request.resent {
+            return Ok(ticket);
+        }
+        self.persist(|checkpoint| checkpoint.bounds(&request.bounds))
+    }
+
+    /// Sends until there is an answer that settles the request.
+    pub fn send(&mut self, ticket: Ticket, request: &Request) -> Result<Answer, Stop> {
+        let mut attempt = 0;
+        loop {
+            let outgoing = Outgoing {
+                ticket,
+                body: self.delivery.flusher.finish(&request.body, &mut self.packed),
+                records: request.records,
+                sent_before: request.resent.is_some() || attempt > 0,
+            };
+            let (after, reason) = match self.delivery.flusher.send(&outgoing) {
+                Verdict::Retry { after, reason, .. } => (after, reason),
+                Verdict::Broken { reason } => return Err(Stop::Broken(reason)),
+                Verdict::Taken => return Ok(self.answered(Answer::Taken)),
+                Verdict::Unsettled => return Ok(self.answered(Answer::Unsettled)),
+                Verdict::Refused { reason, splittable, may_have_stored } => {
+                    let splittable = splittable && !may_have_stored;
+                    return Ok(self.answered(Answer::Refused { reason, splittable }));
+                }
+            };
+            if self.delivery.endangered.spilled().contains_key(&ticket.request) {
+                return Ok(Answer::Spooled);
+            }
+            self.delivery.account.add(Count::Retries, 1);
+            let failing = self.delivery.failed(&reason, Instant::now());
+            self.pause(
+                self.delivery.terms.backoff.delay(attempt, ticket.request.0, after),
+                failing,
+            )?;
+            attempt += 1;
+        }
+    }
+
+    fn answered(&self, answer: Answer) -> Answer {
+        self.delivery.answered(Instant::now());
+        answer
+    }
+
+    /// Waits before another try. While the agent stops, only a destination that failed just now
+    /// is waited for.
+    fn pause(&self, wait: Duration, failing: Duration) -> Result<(), Stop> {
+        let until = Instant::now() + wait;
+        let stopping = &self.shared.stop;
+        if !stopping.is() && !stopping.wait(wait) {
+            return Ok(());
+        }
+        if failing > self.shared.patience {
+            return Err(Stop::Abandoned);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if self.shared.deadline.wait(left.min(self.shared.patience)) {
+            return Err(Stop::Abandoned);
+        }
+        Ok(())
+    }
+
+    /// Journals that the destination took it: from here on the bytes are done.
+    pub fn journal_taken(&mut self, ticket: Ticket, request: &Request) -> Result<(), Stop> {
+        let mut spilled = self.delivery.endangered.spilled();
+        self.persist(|checkpoint| checkpoint.taken(&[ticket.request], &[]))?;
+        if let Some(place) = spilled.remove(&ticket.request) {
+            self.shared.spool.done(place, self.delivery.terms.key);
+        }
+        drop(spilled);
+        self.acknowledged(&request.bounds);
+        Ok(())
+    }
+
+    fn acknowledged(&self, bounds: &record::Bounds) {
+        self.delivery.account.add(Count::Requests, 1);
+        self.delivery.account.add(Count::AcknowledgedBytes, bounds.len());
+    }
+
+    /// Remembers a request that the destination has, but not yet for good.
+    pub fn settle_later(&mut self, ticket: Ticket, request: &Request) -> Result<(), Stop> {
+        if self.unsettled.is_empty() {
+            self.unsettled_since = Instant::now();
+        }
+        self.unsettled.push(OpenRequest { ticket, bounds: request.bounds.clone() });
+        self.settle_if_due()
+    }
+
+    fn settle_if_due(&mut self) -> Result<(), Stop> {
+        let bytes: u64 = self.unsettled.iter().map(|open| open.bounds.len()).sum();
+        let due = self.unsettled_since.elapsed() >= SETTLE_EVERY || bytes >= SETTLE_BYTES_MAX;
+        if self.unsettled.is_empty() || !due {
+            return Ok(());
+        }
+        self.settle()
+    }
+
+    /// Makes durable what was sent, and journals it with the destination's receipt.
+    fn settle(&mut self) -> Result<(), Stop> {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        let (checkpoint, delivery) = (&self.shared.checkpoint, &self.delivery);
+        let result = delivery.flusher.commit(&mut |settled| {
+            match settled.requests {
+                [] => checkpoint.keep_receipt(delivery.terms.key, settled.receipt)?,
+                requests => checkpoint.taken(requests, settled.receipt)?,
+            }
+            if settled.durable {
+                checkpoint.sync()?;
+            }
+            Ok(())
+        });
+        let unsettled = std::mem::take(&mut self.unsettled);
+        match result {
+            Ok(()) => {
+                for open in &unsettled {
+                    self.acknowledged(&open.bounds);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // The output has forgotten them: they go out again, the same requests.
+                let failing = self.delivery.failed(&error.to_string(), Instant::now());
+                self.delivery.send_again(unsettled);
+                self.pause(STATE_RETRY, failing)
+            }
+        }
+    }
+
+    /// Cuts a refused request in two, both journaled before either is sent.
+    pub fn journal_split(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+    ) -> Result<[(Ticket, Request); 2], Stop> {
+        let before = |range: &Range| self.shared.sources.before(range);
+        let parts = split::halve(&request.bounds.ranges, &request.raw, before)
+            .expect("a request of at least two records has two halves");
+        let halves = parts.map(|(ranges, raw)| {
+            let mut half = Request::begin(&self.delivery, Buffers::default());
+            half.bounds.time = request.bounds.time;
+            for (range, raw) in split::pieces(&ranges, &raw) {
+                half.put_again(&self.delivery, range, raw);
+            }
+            half
+        });
+        let bounds = halves.each_ref().map(|half| half.bounds.clone());
+        let tickets = self.persist(|checkpoint| checkpoint.split(ticket.request, &bounds))?;
+        let tickets: [Ticket; 2] = tickets.try_into().expect("two bounds give two tickets");
+        let [first, second] = halves;
+        Ok([(tickets[0], first), (tickets[1], second)])
+    }
+
+    /// Puts refused records aside and counts them; they are done, and not delivered.
+    pub fn journal_refused(
+        &mut self,
+        ticket: Ticket,
+        request: &Request,
+        reason: &str,
+    ) -> Result<(), Stop> {
+        let name = &self.delivery.terms.name;
+        while let Err(error) = self.shared.dead_letter.write(name, ticket, request, reason) {
+            let failing = self.delivery.failed(&error.to_string(), Instant::now());
+            self.pause(STATE_RETRY, failing)?;
+        }
+        let spans: Vec<FileSpan> = request.bounds.ranges.iter().map(whole).collect();
+        let mut spilled = self.delivery.endangered.spilled();
+        self.persist(|checkpoint| checkpoint.refused(ticket.request, &spans))?;
+        if let Some(place) = spilled.remove(&ticket.request) {
+            self.shared.spool.done(place, self.delivery.terms.key);
+        }
+        drop(spilled);
+        self.delivery.account.add(Count::RefusedRecords, request.records);
+        self.delivery.account.add(Count::RefusedBytes, request.bounds.len());
+        Ok(())
+    }
+
+    /// Takes a request's memory back for the next one.
+    pub fn recycle(&mut self, request: Request) {
+        self.buffers = request.into_buffers();
+    }
+
+    /// Writes to the journal, waiting while it cannot be written (a full disk). Nothing is read
+    /// for this lane meanwhile.
+    fn persist<T>(
+        &self,
+        write: impl Fn(&Checkpoint) -> Result<T, checkpoint::Error>,
+    ) -> Result<T, Stop> {
+        self.shared.persist(&self.delivery, write)
+    }
+}
+
+/// The bytes of a range, as the journal names them.
+pub fn whole(range: &Range) -> FileSpan {
+    let Range { file, generation, start, end, .. } = *range;
+    FileSpan { file, generation, start, end }
+}
+
+impl Shared {
+    /// The same for whoever has no lane.
+    pub fn persist<T>(
+        &self,
+        delivery: &Delivery,
+        write: impl Fn(&Checkpoint) -> Result<T, checkpoint::Error>,
+    ) -> Result<T, Stop> {
+        let failed = |error: &checkpoint::Error| {
+            delivery.failed(&format!("progress cannot be written: {error}"), Instant::now());
+        };
+        self.insist(write, failed)
+    }
+
+    /// The same for what belongs to no delivery.
+    pub fn persist_alone<T>(
+        &self,
+        write: impl Fn(&Checkpoint) -> Result<T, checkpoint::Error>,
+    ) -> Result<T, Stop> {
+        let mut said = false;
+        self.insist(write, |error| {
+            if !std::mem::replace(&mut said, true) {
+                log::error!("progress cannot be written, waiting: {error}");
+            }
+        })
+    }
+
+    fn insist<T>(
+        &self,
+        write: impl Fn(&Checkpoint) -> Result<T, checkpoint::Error>,
+        mut failed: impl FnMut(&checkpoint::Error),
+    ) -> Result<T, Stop> {
+        loop {
+            match write(&self.checkpoint) {
+                Ok(value) => return Ok(value),
+                Err(error) => failed(&error),
+            }
+            if self.deadline.wait(STATE_RETRY) {
+                return Err(Stop::Abandoned);
+            }
+        }
+    }
+}

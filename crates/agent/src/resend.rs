@@ -1,0 +1,78 @@
+//! Requests that the last run left open: read again, compared, sent again under the same key.
+//! Where a range is no longer what it was, the rest of the request goes out under a new key, and
+//! the bytes that are gone are counted.
+
+use std::time::{Duration, Instant};
+
+use record::{Bounds, OpenRequest, Range};
+use tail::Raw;
+
+use crate::account::Count;
+use crate::delivery::Delivery;
+use crate::lane::{Shared, Stop};
+use crate::request::{Buffers, Request};
+
+/// How long the bytes of a request may take to turn up in a copy of their file.
+const LOOKED_FOR: Duration = Duration::from_secs(3);
+/// How often they are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Rebuilds an open request. `None` when nothing of it is left to send.
+pub fn rebuild(
+    delivery: &Delivery,
+    shared: &Shared,
+    open: OpenRequest,
+) -> Result<Option<Request>, Stop> {
+    let OpenRequest { ticket, bounds } = open;
+    let found = find(shared, &bounds)?;
+    let gone: u64 = found.iter().filter(|(_, raw)| raw.is_none()).map(|(r, _)| r.len()).sum();
+    let mut request = Request::begin(delivery, Buffers::default());
+    request.bounds.time = bounds.time;
+    for (range, raw) in &found {
+        if let Some(raw) = raw {
+            request.put_again(delivery, range, raw);
+        }
+    }
+    if gone == 0 {
+        request.bounds.encoding = bounds.encoding;
+        request.resent = Some(ticket);
+        count(delivery, &bounds);
+        return Ok(Some(request));
+    }
+    delivery.account.add(Count::ResendChangedBytes, gone);
+    log::warn!(
+        "{}: {gone} bytes of request {} are no longer in their files and cannot be sent again",
+        delivery.terms.name,
+        ticket.key
+    );
+    let survivors: Vec<Bounds> =
+        (!request.bounds.is_empty()).then(|| request.bounds.clone()).into_iter().collect();
+    let tickets = shared.persist(delivery, |checkpoint| {
+        checkpoint.close_request(ticket.request, &survivors, &[])
+    })?;
+    request.resent = tickets.first().copied();
+    Ok(request.resent.map(|_| request))
+}
+
+/// Reads the ranges again. Where a file was copied and truncated a moment ago, its bytes are being
+/// looked for: that is waited for.
+fn find<'b>(shared: &Shared, bounds: &'b Bounds) -> Result<Vec<(&'b Range, Option<Raw>)>, Stop> {
+    let begun = Instant::now();
+    loop {
+        let read = bounds.ranges.iter().map(|range| (range, shared.sources.read(range)));
+        let found: Vec<_> = read.collect();
+        if found.iter().all(|(_, raw)| raw.is_some()) || begun.elapsed() >= LOOKED_FOR {
+            return Ok(found);
+        }
+        if shared.deadline.wait(LOOK_EVERY) {
+            return Err(Stop::Abandoned);
+        }
+    }
+}
+
+fn count(delivery: &Delivery, bounds: &Bounds) {
+    delivery.account.add(Count::ResentUnanswered, 1);
+    if bounds.encoding != delivery.terms.encoding {
+        delivery.account.add(Count::ResendReencoded, 1);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the parts do together on a simulated disk that crashes at every operation: the order of
+//! journal, dead letter and spool. Not here: crashes inside one part (that part's own tests).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use checkpoint::{Checkpoint, OnLost, Options, Place, Recovery};
+use disk::{Disk, SimDisk};
+use flusher::{Backoff, BlackholeFlusher, RecordShape};
+use record::{DeliveryKey, FileUid, FlusherKey, PipelineKey, Range, RequestId, Ticket};
+use spool::{Spool, Standing};
+
+use crate::dead_letter::DeadLetter;
+use crate::delivery::{Delivery, Terms};
+use crate::lane::{Lane, Shared};
+use crate::request::{Buffers, Request};
+use crate::spill::spill;
+use crate::threads::Flag;
+
+/// How many ways in which a power loss may end are tried at each crash point.
+const SEEDS: u64 = 20;
+
+const KEY: DeliveryKey = DeliveryKey { pipeline: PipelineKey(1), flusher: FlusherKey(2) };
+const DEAD_LETTER: &str = "/state/dead";
+const LINE: &[u8] = b"the one line\n";
+
+fn open_checkpoint(disk: &SimDisk) -> (Checkpoint, Recovery) {
+    let options = Options {
+        place: Place { snapshot: "/state/logtail_check_point".into() },
+        boot_id: "boot".into(),
+        now_unix_nanos: 0,
+        on_lost: OnLost::Refuse,
+    };
+    Checkpoint::open(Arc::new(disk.clone()), options).unwrap()
+}
+
+fn delivery(last_time: i64) -> Delivery {
+    let terms = Terms {
+        key: KEY,
+        name: "app/blackhole".into(),
+        encoding: 0,
+        request_bytes_max: 1000,
+        backoff: Backoff::default(),
+        concurrency: 1,
+    };
+    let flusher = BlackholeFlusher::new(RecordShape::default());
+    Delivery::new(terms, Box::new(flusher), last_time)
+}
+
+/// A sender on a fresh disk, with its one request, which is journaled.
+struct World {
+    disk: SimDisk,
+    shared: Shared,
+    lane: Lane,
+    request: Request,
+    ticket: Ticket,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let disk = SimDisk::new(seed);
+        let held: Arc<dyn Disk> = Arc::new(disk.clone());
+        // Raised: whoever would wait for the disk to be well gives up.
+        let mut over = Flag::new();
+        over.raise();
+        let spool =
+            Spool::open(held.clone(), Path::new("/state"), &Default::default(), &mut |_| {
+                Standing::Done
+            });
+        let shared = Shared {
+            checkpoint: Arc::new(open_checkpoint(&disk).0),
+            sources: Arc::default(),
+            spool: Arc::new(spool.unwrap().0),
+            dead_letter: Arc::new(DeadLetter::new(held, DEAD_LETTER.into())),
+            stop: over.raised(),
+            deadline: over.raised(),
+            patience: Duration::ZERO,
+        };
+        let delivery = Arc::new(delivery(0));
+        let mut lane = Lane::new(delivery.clone(), shared.clone());
+        let mut request = Request::begin(&delivery, Buffers::default());
+        let range = Range {
+            file: FileUid(3),
+            generation: 0,
+            start: 0,
+            end: LINE.len() as u64,
+            crc: crc32c::crc32c(LINE),
+            anchor: 0,
+            tags: Arc::default(),
+        };
+        request.put_again(&delivery, &range, LINE);
+        let ticket = lane.journal_bounds(&request).unwrap();
+        Self { disk, shared, lane, request, ticket }
+    }
+}
+
+/// Crashes at every operation that `act` makes after `prepare`, and shows `check` every disk that
+/// a kill or a power loss may leave.
+fn crash_everywhere(
+    prepare: impl Fn(&mut World),
+    act: impl Fn(&mut World),
+    check: impl Fn(&SimDisk, &str),
+) {
+    let prepared = |seed| {
+        let mut world = World::new(seed);
+        prepare(&mut world);
+        world
+    };
+    let mut world = prepared(0);
+    let begin = world.disk.operations();
+    act(&mut world);
+    let end = world.disk.operations();
+    assert!(end > begin);
+    for (number, seed) in (begin..=end).flat_map(|number| (0..SEEDS).map(move |s| (number, s))) {
+        let mut world = prepared(seed);
+        world.disk.crash_at(number);
+        act(&mut world);
+        assert_eq!(world.disk.is_crashed(), number < end);
+        check(&world.disk.after_kill(), &format!("kill at {number}"));
+        check(&world.disk.after_power_loss(seed), &format!("power loss at {number}, seed {seed}"));
+    }
+}
+
+#[test]
+fn a_request_that_may_be_sent_is_in_the_journal() {
+    let world = World::new(0);
+    let (_, recovery) = open_checkpoint(&world.disk.after_kill());
+    assert_eq!(recovery.open.len(), 1);
+    assert_eq!(recovery.open[0].ticket, world.ticket);
+    assert_eq!(recovery.open[0].bounds, world.request.bounds);
+}
+
+#[test]
+fn a_refused_record_is_done_only_when_it_stands_in_the_dead_letter() {
+    let refuse = |world: &mut World| {
+        // A disk that crashed says so here, too.
+        let _ = world.lane.journal_refused(world.ticket, &world.request, "no");
+    };
+    let prepare = |world: &mut World| world.shared.checkpoint.sync().unwrap();
+    crash_everywhere(prepare, refuse, |disk, context| {
+        let is_done = open_checkpoint(disk).1.open.is_empty();
+        let letter = disk.read(Path::new(DEAD_LETTER)).unwrap_or_default();
+        let stands = String::from_utf8_lossy(&letter).contains("the one line");
+        assert!(stands || !is_done, "{context}: the record is nowhere");
+    });
+}
+
+#[test]
+fn a_spool_segment_goes_only_when_its_acks_are_durable() {
+    let prepare = |world: &mut World| {
+        let World { shared, request, ticket, .. } = world;
+        let place = shared.spool.append(*ticket, &request.bounds, &request.raw).unwrap();
+        shared.checkpoint.spooled(ticket.request, place.segment, place.position).unwrap();
+        shared.checkpoint.taken(&[ticket.request], b"").unwrap();
+        shared.spool.done(place, KEY);
+    };
+    let act = |world: &mut World| {
+        // It is to stop: what is left to do is to clear away.
+        let _ = spill(&world.shared, &[]);
+    };
+    crash_everywhere(prepare, act, |disk, context| {
+        let waiting: Vec<RequestId> =
+            open_checkpoint(disk).1.spooled.iter().map(|s| s.request.ticket.request).collect();
+        let mut frames = Vec::new();
+        let held: Arc<dyn Disk> = Arc::new(disk.clone());
+        let mut visit = |head: &spool::FrameHead| {
+            frames.push(head.ticket.request);
+            Standing::Waiting
+        };
+        Spool::open(held, Path::new("/state"), &Default::default(), &mut visit).unwrap();
+        assert!(waiting.iter().all(|id| frames.contains(id)), "{context}: the frame is gone");
+    });
+}
+
+#[test]
+fn assigned_timestamps_never_go_back() {
+    let delivery = delivery(100);
+    assert_eq!([50, 200, 150, 201].map(|now| delivery.assign_time(now)), [100, 200, 200, 201]);
+}
