@@ -1,0 +1,64 @@
+//! What the tests drive irontail with: the real binary as a process, writers that rotate their
+//! logs, a destination that fails by script, and an oracle that counts lost and repeated lines.
+//! For development only; nothing here is part of the agent.
+//!
+//! ```
+//! use testkit::{Arrivals, push_line};
+//!
+//! let mut line = Vec::new();
+//! push_line(&mut line, 7, 0, 80); // writer 7, its first line, 80 bytes
+//! let mut arrivals = Arrivals::new();
+//! arrivals.note(&line[..80]);
+//! assert_eq!(arrivals.distinct(), 1);
+//! assert_eq!(arrivals.missing(7, 3)[0].to_string(), "w7 1..3");
+//! ```
+
+// The harness is the world outside: it renames, truncates, spawns and panics as that does.
+#![allow(clippy::disallowed_methods)]
+
+mod agent;
+mod arrivals;
+mod binary;
+mod cri;
+mod destination;
+mod docker;
+mod faults;
+mod grpc;
+mod http;
+mod ilogtail;
+mod image;
+mod ledger;
+mod line;
+mod murmur;
+pub mod ndjson;
+mod need;
+mod oracle;
+mod port;
+mod rotation;
+mod tally;
+mod usage;
+mod wait;
+mod writer;
+
+pub use agent::{Agent, AgentCommand, Stopped};
+pub use arrivals::{Arrivals, Run};
+pub use binary::binary;
+pub use cri::{
+    ContainerState, ContainerStatus, Containerd, Executed, Pod, PodContainer, PodContainerPlan,
+    PodPlan,
+};
+pub use destination::{Destination, Keeper};
+pub use docker::{ContainerPlan, Docker, DockerContainer, DockerVolume};
+pub use faults::{Faults, Refusal, Treatment};
+pub use http::Request;
+pub use ilogtail::IlogtailCheckpoint;
+pub use ledger::Ledger;
+pub use line::{LINE_LEN_MIN, Line, parse_line, push_line};
+pub use murmur::murmur3_x64_128;
+pub use need::packages;
+pub use oracle::Verdict;
+pub use rotation::{Rotation, numbered};
+pub use tally::Tally;
+pub use usage::Usage;
+pub use wait::until;
+pub use writer::{LogFile, WriterPlan, Writers, Written};
