@@ -1,0 +1,113 @@
+//! Many short runs, each with troubles of its own, all by seed.
+//!
+//! A failing seed is printed with the command that plays it again; it is then committed in
+//! `REGRESSIONS`. `IRONTAIL_SIM_RUNS` says how many runs, `IRONTAIL_SIM_SHARD=i/n` which part.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use disk::Fault;
+use fastrand::Rng;
+use simulation::{Crash, World, script};
+
+/// How many runs there are unless told otherwise.
+const RUNS: u64 = 100_000;
+
+/// In so many runs everything happens that they are made for.
+const ENOUGH: u64 = 10_000;
+
+/// Actions of a run.
+const ACTIONS: std::ops::Range<usize> = 20..90;
+
+/// Seeds that failed once.
+const REGRESSIONS: &[u64] = &[64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706];
+
+/// Tells how to see a failure again.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Replay(seed) = self;
+            eprintln!("see it again: IRONTAIL_SIM_SEED={seed} cargo test -p simulation seeded");
+        }
+    }
+}
+
+/// What the runs are made for: each has to happen in some of them.
+const EVENTS: [&str; 12] = [
+    "files forgotten",
+    "files that lost their tail",
+    "frames dropped",
+    "frames that the journal did not know",
+    "records that came again",
+    "requests answered before they were spooled",
+    "requests changed",
+    "requests refused",
+    "requests split",
+    "requests spooled",
+    "resends left to the spool",
+    "spool segments removed",
+];
+
+/// One run: stretches of actions, each ended by a crash or not, some of them on a sick disk.
+fn run(seed: u64) -> BTreeMap<&'static str, u64> {
+    let _replay = Replay(seed);
+    let mut random = Rng::with_seed(seed ^ 0x5EED);
+    let actions = script(seed, random.usize(ACTIONS));
+    let mut world = World::new(seed);
+    let mut at = 0;
+    while at < actions.len() {
+        let from = world.disk().operations();
+        match random.u32(0..8) {
+            0..5 => world.disk().crash_at(from + random.u64(0..120)),
+            5 => world.disk().fail_at(from + random.u64(0..60), Fault::Io, random.u64(1..6)),
+            6 => world.disk().fail_at(from + random.u64(0..60), Fault::Full, random.u64(1..60)),
+            _ => {}
+        }
+        let stretch = random.usize(1..40).min(actions.len() - at);
+        let played = actions[at..at + stretch].iter().take_while(|action| world.play(**action));
+        at += (played.count() + 1).min(stretch);
+        let is_crashed = world.disk().is_crashed();
+        if is_crashed || random.u32(0..4) == 0 {
+            let loss = random.u64(..);
+            let crash = if random.bool() { Crash::Kill } else { Crash::PowerLoss(loss) };
+            world = world.crash(crash);
+        }
+    }
+    world.finish();
+    world.counts().clone()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// Which part of the runs: (this one, of how many).
+fn shard() -> (u64, u64) {
+    let shard = std::env::var("IRONTAIL_SIM_SHARD").ok();
+    let parts = shard.as_deref().and_then(|text| text.split_once('/'));
+    parts.map_or((0, 1), |(at, of)| (at.parse().unwrap(), of.parse().unwrap()))
+}
+
+#[test]
+fn seeded_runs_keep_the_promise() {
+    if let Some(seed) = number("IRONTAIL_SIM_SEED") {
+        println!("{:#?}", run(seed));
+        return;
+    }
+    REGRESSIONS.iter().for_each(|seed| drop(run(*seed)));
+    let (at, of) = shard();
+    let begin = Instant::now();
+    let runs = (0..number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS)).filter(|seed| seed % of == at);
+    let (mut count, mut counts) = (0, BTreeMap::new());
+    for seed in runs {
+        run(seed).into_iter().for_each(|(event, times)| *counts.entry(event).or_insert(0) += times);
+        count += 1;
+    }
+    println!("{count} seeded runs, {:.0} a second", count as f64 / begin.elapsed().as_secs_f64());
+    println!("{counts:#?}");
+    let missing: Vec<_> = EVENTS.iter().filter(|event| !counts.contains_key(*event)).collect();
+    assert!(count < ENOUGH || missing.is_empty(), "never happened: {missing:?}");
+}
