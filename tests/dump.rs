@@ -1,0 +1,110 @@
+//! What `irontail state dump` says of progress, held against the files and the destination.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use serde_json::Value;
+use testkit::{Arrivals, parse_line};
+
+/// How many bytes before the end of a file's progress are looked at.
+const LOOK_BACK: u64 = 64 * 1024;
+
+/// The bytes from the beginning of the file at `path` that every delivery has acknowledged;
+/// `None` where the state does not know the file.
+pub fn acknowledged(dump: &Value, path: &Path) -> Option<u64> {
+    let meta = fs::metadata(path).ok()?;
+    let ours = files(dump).filter(|file| {
+        // An inode alone proves nothing: the next file gets that of a deleted one.
+        file["real_path"].as_str().is_some_and(|real| Path::new(real) == path)
+            && is(file, meta.dev(), meta.ino())
+    });
+    // A file's generations follow one another; the last is the file as it is now.
+    let last = ours.max_by_key(|file| file["generation"].as_u64())?;
+    deliveries(last).min()
+}
+
+/// A line that the state calls acknowledged although it has not arrived; only the last lines
+/// before each file's progress are looked at. Rotations may go on meanwhile: files that are
+/// gone, or are no longer what they were, prove nothing.
+pub fn ahead(dump: &Value, arrivals: &Arrivals) -> Option<String> {
+    files(dump).find_map(|file| {
+        let real = Path::new(file["real_path"].as_str()?);
+        let opened = File::open(real).ok()?;
+        let meta = opened.metadata().ok()?;
+        let newest = !files(dump).any(|other| {
+            other["uid"] == file["uid"]
+                && other["generation"].as_u64() > file["generation"].as_u64()
+        });
+        let end = deliveries(file).max()?;
+        if !newest || !is(file, meta.dev(), meta.ino()) || end > meta.len() {
+            return None;
+        }
+        let start = end.saturating_sub(LOOK_BACK);
+        let mut bytes = vec![0; (end - start) as usize];
+        opened.read_exact_at(&mut bytes, start).ok()?;
+        let missing = bytes
+            .split(|byte| *byte == b'\n')
+            .filter_map(parse_line)
+            .find(|line| line.intact && !arrivals.has(line.writer, line.sequence))?;
+        let (writer, sequence) = (missing.writer, missing.sequence);
+        let real = real.display();
+        Some(format!("progress of {real} is at {end}, line {sequence} of w{writer} did not arrive"))
+    })
+}
+
+fn files(dump: &Value) -> impl Iterator<Item = &Value> {
+    dump["files"].as_array().map_or(&[][..], Vec::as_slice).iter()
+}
+
+fn is(file: &Value, dev: u64, inode: u64) -> bool {
+    file["dev"] == dev && file["inode"] == inode
+}
+
+/// For each delivery the end of what it has acknowledged from the beginning of the file.
+fn deliveries(file: &Value) -> impl Iterator<Item = u64> {
+    let progress = file["progress"].as_array().map_or(&[][..], Vec::as_slice).iter();
+    progress.filter_map(|delivery| delivery["offset"].as_u64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use testkit::LogFile;
+
+    /// A log of 100 lines, and a dump that calls `lines` of them acknowledged.
+    fn stage(lines: u64) -> (tempfile::TempDir, std::path::PathBuf, Value) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        LogFile::create(3, &path, 60).append(100);
+        let meta = fs::metadata(&path).unwrap();
+        let dump = json!({ "files": [{
+            "uid": "1", "generation": 0, "real_path": path,
+            "dev": meta.dev(), "inode": meta.ino(), "progress": [{ "offset": lines * 61 }],
+        }]});
+        (dir, path, dump)
+    }
+
+    #[test]
+    fn progress_beyond_what_arrived_is_named() {
+        let (_dir, path, dump) = stage(50);
+        assert_eq!(acknowledged(&dump, &path), Some(50 * 61));
+        let mut arrivals = Arrivals::new();
+        let text = fs::read(&path).unwrap();
+        let lines: Vec<_> = text.split(|byte| *byte == b'\n').collect();
+        lines[..49].iter().for_each(|line| arrivals.note(line));
+        assert!(ahead(&dump, &arrivals).unwrap().contains("line 49 of w3"));
+        arrivals.note(lines[49]);
+        assert_eq!(ahead(&dump, &arrivals), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_longer_itself_proves_nothing() {
+        let (_dir, path, dump) = stage(50);
+        fs::write(path.with_extension("new"), "other").unwrap();
+        fs::rename(path.with_extension("new"), &path).unwrap();
+        assert_eq!(acknowledged(&dump, &path), None);
+        assert_eq!(ahead(&dump, &Arrivals::new()), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! Every promise to a user, shown with the real binary.
+
+#![allow(clippy::disallowed_methods)] // The harness is the world outside.
+#![allow(clippy::unwrap_used)] // All of it is test code.
+
+mod bad_config;
+mod commands;
+mod commit_order;
+mod faults;
+mod kills;
+mod odd_files;
+mod rotation;
+mod shutdown;
+mod takeover;

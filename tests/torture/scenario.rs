@@ -1,0 +1,117 @@
+//! The scenarios: what is written, how the destination fails, what is done to the agent.
+
+use std::time::Duration;
+
+use testkit::{Faults, Rotation, WriterPlan};
+use tests::Stage;
+
+/// What may be done to a running agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// SIGKILL, and a new agent.
+    Kill,
+    /// SIGTERM, and a new agent.
+    Term,
+    /// SIGSTOP, and SIGCONT after a while.
+    Freeze,
+    /// The destination goes down and comes up after a while.
+    Outage,
+}
+
+/// One of them.
+pub struct Scenario {
+    /// For the table.
+    pub name: &'static str,
+    /// The writers.
+    pub writers: fn(&Stage) -> Vec<WriterPlan>,
+    /// Whether one more writer deletes each of its files once it is acknowledged.
+    pub deletes: bool,
+    /// How the destination fails, by seed.
+    pub faults: fn(u64) -> Faults,
+    /// What is done, each as likely as it stands here.
+    pub acts: &'static [Act],
+}
+
+/// All of them.
+pub fn all() -> Vec<Scenario> {
+    use Act::{Freeze, Kill, Outage, Term};
+    vec![
+        Scenario {
+            name: "rename rotation, SIGKILL",
+            writers: |stage| vec![fast(stage, Rotation::Rename { keep: 5 })],
+            deletes: false,
+            faults: |_| Faults::none(),
+            acts: &[Kill],
+        },
+        Scenario {
+            name: "copytruncate at quiet moments, SIGKILL",
+            writers: |stage| vec![fast(stage, Rotation::CopyTruncate { keep: 5 })],
+            deletes: false,
+            faults: |_| Faults::none(),
+            acts: &[Kill],
+        },
+        Scenario {
+            name: "40 writers, faulty destination, SIGKILL",
+            writers: forty,
+            deletes: false,
+            faults: faulty,
+            acts: &[Kill],
+        },
+        Scenario {
+            name: "files deleted once acknowledged, SIGKILL",
+            writers: |_| Vec::new(),
+            deletes: true,
+            faults: faulty,
+            acts: &[Kill],
+        },
+        Scenario {
+            name: "everything at once, all signals and outages",
+            writers: forty,
+            deletes: true,
+            faults: faulty,
+            acts: &[Kill, Kill, Kill, Term, Freeze, Outage],
+        },
+    ]
+}
+
+/// 20,000 lines a second into one log, rotated every two seconds.
+fn fast(stage: &Stage, rotation: Rotation) -> WriterPlan {
+    WriterPlan {
+        writer: 1,
+        path: stage.log("app.log"),
+        rate: 20_000,
+        line_len: 120,
+        rotation: Some((rotation, Duration::from_secs(2))),
+    }
+}
+
+/// Forty logs of all kinds, 20,000 lines a second together.
+fn forty(stage: &Stage) -> Vec<WriterPlan> {
+    let plan = |writer: u32| {
+        let rotation = match writer % 4 {
+            0 => Some(Rotation::Rename { keep: 5 }),
+            1 => Some(Rotation::CopyTruncate { keep: 5 }),
+            2 => Some(Rotation::Dated { keep: 5 }),
+            _ => None,
+        };
+        WriterPlan {
+            writer,
+            path: stage.log(&format!("app{writer}.log")),
+            rate: 500,
+            line_len: 60 + 10 * writer as usize,
+            rotation: rotation.map(|rotation| (rotation, Duration::from_secs(3))),
+        }
+    };
+    (0..40).map(plan).collect()
+}
+
+fn faulty(seed: u64) -> Faults {
+    Faults {
+        seed,
+        unavailable_percent: 10,
+        drop_every: Some(7),
+        hang_every: Some((101, Duration::from_secs(3))),
+        throttle_every: Some((53, 1)),
+        ..Faults::none()
+    }
+}
