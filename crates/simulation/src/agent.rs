@@ -24,9 +24,7 @@ use crate::world::Outside;
 /// Small, so that a short run fills several journal segments.
 const SEGMENT_LEN: u64 = 8 * 1024;
 
-/// The spool's limit and the length of its segments in bytes: a long outage exceeds the one, and
-/// a short one fills several of the other.
-const SPOOL_LIMIT_BYTES: u64 = 2 * 1024;
+/// The length of the spool's segments in bytes: a short outage fills several.
 const SPOOL_SEGMENT_BYTES: u64 = 512;
 
 /// How many senders each delivery has: the number of entries is that of the deliveries.
@@ -176,7 +174,7 @@ fn open_spool(
     recovery: &Recovery,
 ) -> Result<(Spool, Spooled), Stuck> {
     let options = spool::Options {
-        limit_bytes: SPOOL_LIMIT_BYTES,
+        limit_bytes: out.spool_limit_bytes,
         segment_bytes: SPOOL_SEGMENT_BYTES,
         lowest_live: Some(recovery.spool_lowest),
         now_unix: 0,

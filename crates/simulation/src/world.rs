@@ -16,6 +16,13 @@ use crate::tail::Keys;
 /// How many logs there are.
 const FAMILIES: usize = 2;
 
+/// The spool's limit in bytes: the first is exceeded by an outage of some length, the second by
+/// most of them.
+const SPOOL_LIMITS: [u64; 2] = [2 * 1024, 1024];
+
+/// Every so many seeds there is one with the lower limit.
+const LOW_LIMIT_EVERY: u64 = 5;
+
 /// Rounds in which a healthy agent is done with what these runs leave it.
 const ROUNDS_MAX: usize = 3_000;
 
@@ -36,6 +43,7 @@ pub(crate) struct Outside {
     pub keys: Keys,
     pub destinations: Vec<Destination>,
     pub ledger: Ledger,
+    pub spool_limit_bytes: u64,
     pub boot: u32,
     pub now: i64,
 }
@@ -70,8 +78,10 @@ impl World {
             ledger.excuse(delivery, unwanted.iter().copied(), "before the first start");
         }
         let keys = Keys::default();
+        let spool_limit_bytes = SPOOL_LIMITS[usize::from(seed % LOW_LIMIT_EVERY == 0)];
+        let (boot, now) = (1, 1_000_000_000);
         let outside =
-            Outside { disk, logs, keys, destinations, ledger, boot: 1, now: 1_000_000_000 };
+            Outside { disk, logs, keys, destinations, ledger, spool_limit_bytes, boot, now };
         World { outside, agent: None }
     }
 
