@@ -68,13 +68,13 @@ impl Request {
             generation: source.generation(),
             start: piece.start,
             end: piece.end,
-            crc: piece.crc,
+            crc: 0,
             anchor: piece.anchor,
             tags: cursor.tags.clone(),
         };
         self.encode(delivery, &range, from);
         delivery.account.add(Count::ReadBytes, range.len());
-        self.join(range);
+        self.join(range, from);
         Ok(piece.more)
     }
 
@@ -101,18 +101,20 @@ impl Request {
         delivery.account.add(Count::ReplacedRecords, encoded.replaced);
     }
 
-    /// Adds a range, as part of the last one where it goes on from there.
-    fn join(&mut self, range: Range) {
+    /// Adds a range whose bytes begin at `from`, as part of the last one where it goes on from
+    /// there.
+    fn join(&mut self, range: Range, from: usize) {
+        let raw = &self.raw[from..];
         if let Some(last) = self.bounds.ranges.last_mut()
             && (last.file, last.generation, last.end) == (range.file, range.generation, range.start)
             && Arc::ptr_eq(&last.tags, &range.tags)
         {
-            last.crc = crc32c::crc32c_combine(last.crc, range.crc, range.len() as usize);
+            last.crc = crc32c::crc32c_append(last.crc, raw);
             last.anchor = range.anchor;
             last.end = range.end;
             return;
         }
-        self.bounds.ranges.push(range);
+        self.bounds.ranges.push(Range { crc: crc32c::crc32c(raw), ..range });
     }
 
     /// Gives the buffers back.

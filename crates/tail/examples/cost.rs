@@ -55,7 +55,7 @@ fn reading(dir: &Path) {
     for round in 0..3 {
         let progress = Progress::default();
         let reader = Reader::new(Arc::clone(&source), &progress, Duration::from_secs(60));
-        let mut raw = Raw::with_capacity(1 << 20);
+        let mut raw = Raw::new();
         let (started, cpu, mut bytes) = (Instant::now(), cpu_time(), 0);
         while let Some(piece) = reader.read(&mut raw, 256 << 10, Instant::now()).unwrap() {
             bytes += piece.end - piece.start;

@@ -37,8 +37,6 @@ pub struct Piece {
     pub start: u64,
     /// One past its last byte.
     pub end: u64,
-    /// CRC32C of its bytes.
-    pub crc: u32,
     /// Hash of the anchor at `end`.
     pub anchor: u64,
     /// Bytes right before `start` that nobody wants: NULs that a writer or a crash left, or the
@@ -197,7 +195,6 @@ impl Reader {
             }
         };
         let end = span.from + len as u64;
-        let crc = crc32c::crc32c(&bytes[..len]);
         let anchor = fingerprint::anchor_after(before, &bytes[..len]);
         let is_all = run.is_end && memchr::memchr(b'\n', &bytes[len..]).is_none();
         ask.raw.advance(len);
@@ -207,7 +204,7 @@ impl Reader {
             self.wait(position, loaded);
         }
         let more = !is_all || position.has_gaps() || self.source.size() > loaded;
-        Ok(Step::Done(Some(Piece { start: span.from, end, crc, anchor, skipped, more })))
+        Ok(Step::Done(Some(Piece { start: span.from, end, anchor, skipped, more })))
     }
 
     /// Reads a span into the buffer's room, more than `max` only where one record is longer.
@@ -353,7 +350,6 @@ mod tests {
             self.raw.clear();
             let piece = reader.read(&mut self.raw, max, self.now).unwrap()?;
             assert_eq!(self.raw.len() as u64, piece.end - piece.start);
-            assert_eq!(piece.crc, crc32c::crc32c(&self.raw));
             let file = File::open(&self.path).unwrap();
             assert_eq!(anchor_at(&file, piece.end).unwrap().hash, piece.anchor);
             Some((piece, self.raw.to_vec()))
