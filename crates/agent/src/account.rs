@@ -8,10 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Count {
     /// Raw bytes that were cut into requests.
     ReadBytes,
-    /// Records that were encoded.
+    /// Records in them.
+    ReadRecords,
+    /// Records that were encoded, those of a resend or a split once more.
     Records,
+    /// Raw bytes in requests that were handed to the destination, once for each try.
+    SentBytes,
+    /// Records in them.
+    SentRecords,
     /// Raw bytes that the destination took.
     AcknowledgedBytes,
+    /// Records that the destination took.
+    AcknowledgedRecords,
     /// Requests that were answered.
     Requests,
     /// Tries that failed.
@@ -40,29 +48,33 @@ pub enum Count {
     SpoolDamagedBytes,
 }
 
-/// Names in the order of [`Count`].
-const NAMES: [&str; 16] = [
-    "read_bytes",
-    "records",
-    "acknowledged_bytes",
-    "requests",
-    "retries",
-    "resent_unanswered",
-    "resend_changed_bytes",
-    "resend_reencoded",
-    "refused_records",
-    "refused_bytes",
-    "cut_records",
-    "replaced_records",
-    "lost_bytes",
-    "spooled_bytes",
-    "spool_dropped_bytes",
-    "spool_damaged_bytes",
+/// The names in the order of [`Count`], each with its help text in the metrics.
+pub const COUNTS: [(&str, &str); 20] = [
+    ("read_bytes", "Raw bytes read from files and cut into requests."),
+    ("read_records", "Records read from files."),
+    ("records", "Records encoded; those of a resend or a split count again."),
+    ("sent_bytes", "Raw bytes in requests handed to the destination, once for each try."),
+    ("sent_records", "Records in requests handed to the destination, once for each try."),
+    ("acknowledged_bytes", "Raw bytes that the destination took."),
+    ("acknowledged_records", "Records that the destination took."),
+    ("requests", "Requests that the destination took."),
+    ("retries", "Tries that failed and are made again."),
+    ("resent_unanswered", "Requests of the last run that were sent again under their old key."),
+    ("resend_changed_bytes", "Raw bytes of unanswered requests that were gone at the resend."),
+    ("resend_reencoded", "Requests sent again under a changed configuration or encoder."),
+    ("refused_records", "Records that the destination refused; they are in the dead letter."),
+    ("refused_bytes", "Raw bytes in refused records."),
+    ("cut_records", "Records cut at the longest record."),
+    ("replaced_records", "Records in which invalid UTF-8 was replaced."),
+    ("lost_bytes", "Raw bytes gone before they were read: a file vanished or was cut."),
+    ("spooled_bytes", "Raw bytes that went through the spool."),
+    ("spool_dropped_bytes", "Raw bytes dropped because the spool was full."),
+    ("spool_damaged_bytes", "Raw bytes in damaged frames of the spool."),
 ];
 
 /// One set of counters.
 #[derive(Default)]
-pub struct Account([AtomicU64; NAMES.len()]);
+pub struct Account([AtomicU64; COUNTS.len()]);
 
 impl Account {
     /// Adds to a counter.
@@ -72,7 +84,7 @@ impl Account {
 
     /// The counters by name.
     pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        NAMES.iter().zip(&self.0).map(|(name, value)| (*name, value.load(Ordering::Relaxed)))
+        COUNTS.iter().zip(&self.0).map(|((name, _), value)| (*name, value.load(Ordering::Relaxed)))
     }
 
     /// One counter.

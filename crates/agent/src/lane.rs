@@ -72,7 +72,8 @@ pub struct Lane {
     shared: Shared,
     buffers: Buffers,
     packed: Vec<u8>,
-    unsettled: Vec<OpenRequest>,
+    /// With how many records each holds.
+    unsettled: Vec<(OpenRequest, u64)>,
     unsettled_since: Instant,
     frame: Option<(Place, usize)>,
     backlog: VecDeque<Request>,
@@ -187,6 +188,7 @@ impl Lane {
             self.buffers = request.into_buffers();
             return None;
         }
+        self.delivery.account.add(Count::ReadRecords, request.records);
         Some(request)
     }
 
@@ -208,6 +210,8 @@ impl Lane {
                 records: request.records,
                 sent_before: request.resent.is_some() || attempt > 0,
             };
+            self.delivery.account.add(Count::SentBytes, request.bounds.len());
+            self.delivery.account.add(Count::SentRecords, request.records);
             let (after, reason) = match self.delivery.flusher.send(&outgoing) {
                 Verdict::Retry { after, reason, .. } => (after, reason),
                 Verdict::Broken { reason } => return Err(Stop::Broken(reason)),
@@ -262,13 +266,14 @@ impl Lane {
             self.shared.spool.done(place, self.delivery.terms.key);
         }
         drop(spilled);
-        self.acknowledged(&request.bounds);
+        self.acknowledged(&request.bounds, request.records);
         Ok(())
     }
 
-    fn acknowledged(&self, bounds: &record::Bounds) {
+    fn acknowledged(&self, bounds: &record::Bounds, records: u64) {
         self.delivery.account.add(Count::Requests, 1);
         self.delivery.account.add(Count::AcknowledgedBytes, bounds.len());
+        self.delivery.account.add(Count::AcknowledgedRecords, records);
     }
 
     /// Remembers a request that the destination has, but not yet for good.
@@ -276,12 +281,13 @@ impl Lane {
         if self.unsettled.is_empty() {
             self.unsettled_since = Instant::now();
         }
-        self.unsettled.push(OpenRequest { ticket, bounds: request.bounds.clone() });
+        let open = OpenRequest { ticket, bounds: request.bounds.clone() };
+        self.unsettled.push((open, request.records));
         self.settle_if_due()
     }
 
     fn settle_if_due(&mut self) -> Result<(), Stop> {
-        let bytes: u64 = self.unsettled.iter().map(|open| open.bounds.len()).sum();
+        let bytes: u64 = self.unsettled.iter().map(|(open, _)| open.bounds.len()).sum();
         let due = self.unsettled_since.elapsed() >= SETTLE_EVERY || bytes >= SETTLE_BYTES_MAX;
         if self.unsettled.is_empty() || !due {
             return Ok(());
@@ -308,15 +314,15 @@ impl Lane {
         let unsettled = std::mem::take(&mut self.unsettled);
         match result {
             Ok(()) => {
-                for open in &unsettled {
-                    self.acknowledged(&open.bounds);
+                for (open, records) in &unsettled {
+                    self.acknowledged(&open.bounds, *records);
                 }
                 Ok(())
             }
             Err(error) => {
                 // The output has forgotten them: they go out again, the same requests.
                 let failing = self.delivery.failed(&error.to_string(), Instant::now());
-                self.delivery.send_again(unsettled);
+                self.delivery.send_again(unsettled.into_iter().map(|(open, _)| open).collect());
                 self.pause(STATE_RETRY, failing)
             }
         }

@@ -133,6 +133,7 @@ fn spill_unread(shared: &Shared, delivery: &Delivery, cursor: &Cursor) -> Result
         if request.bounds.is_empty() {
             return Ok(());
         }
+        delivery.account.add(Count::ReadRecords, request.records);
         let ticket = shared.persist(delivery, |c| c.bounds(&request.bounds))?;
         let open = OpenRequest { ticket, bounds: request.bounds.clone() };
         put(shared, delivery, &open, &request.raw)?;
