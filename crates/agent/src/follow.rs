@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use checkpoint::ForeignFile;
 use record::{FileSeen, FileUid, Progress};
 use settings::FirstStart;
-use tail::{Cut, CutCause, Event, Found, Reader, Source};
+use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source};
 
 use crate::account::Count;
 use crate::delivery::Delivery;
@@ -193,7 +193,7 @@ impl Following {
             self.shared.persist(delivery, |c| c.baseline(key, uid, generation, start))?;
             before = progress();
         }
-        let reader = Reader::new(source.clone(), &before, input.flush_timeout);
+        let reader = Reader::new(source.clone(), &before, input.flush_timeout, Framing::Lines);
         Ok(Arc::new(Cursor::new(reader, input.tagging.tags(source))))
     }
 

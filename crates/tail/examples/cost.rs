@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use record::{NodeId, Progress};
-use tail::{Event, Excludes, Options, Pattern, Raw, Reader, Source, Tail, Target};
+use tail::{Event, Excludes, Framing, Options, Pattern, Raw, Reader, Source, Tail, Target};
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
@@ -54,7 +54,8 @@ fn reading(dir: &Path) {
     let source = find(&mut tail).remove(0);
     for round in 0..3 {
         let progress = Progress::default();
-        let reader = Reader::new(Arc::clone(&source), &progress, Duration::from_secs(60));
+        let reader =
+            Reader::new(Arc::clone(&source), &progress, Duration::from_secs(60), Framing::Lines);
         let mut raw = Raw::new();
         let (started, cpu, mut bytes) = (Instant::now(), cpu_time(), 0);
         while let Some(piece) = reader.read(&mut raw, 256 << 10, Instant::now()).unwrap() {

@@ -81,7 +81,7 @@ impl Tail {
         let Some(record) = self.files.get_mut(id) else { return };
         if record.targets.is_empty() {
             // Nobody wants the name that it bears now: those do that collected it under its own.
-            let targets = self.discovery.targets.iter().enumerate();
+            let targets = self.discovery.targets.iter();
             let wanting = targets.filter(|(_, target)| target.matches(&logical));
             record.targets = wanting.map(|(index, _)| (index, false)).collect();
         }
@@ -195,7 +195,8 @@ impl Tail {
         if begin.is_empty() || fingerprint::uid_is_settled(begin) {
             return !begin.is_empty();
         }
-        let targets = file.targets.iter().map(|(index, _)| &self.discovery.targets[*index]);
+        let targets =
+            file.targets.iter().filter_map(|(number, _)| self.discovery.targets.get(*number));
         let patience = targets.map(|target| target.flush_timeout).min().unwrap_or_default();
         let is_rotated = file.at_start && file.targets.iter().all(|(_, member)| *member);
         is_rotated || file.stat.links == 0 || self.now >= file.since + patience

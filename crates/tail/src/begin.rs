@@ -79,8 +79,7 @@ impl Tail {
         };
         for member in [false, true] {
             let wanting = record.targets.iter().filter(|(_, other)| *other == member);
-            let ids = wanting.map(|(index, _)| self.discovery.targets[*index].id);
-            let ids: Vec<usize> = ids.collect();
+            let ids = self.discovery.targets.ids(wanting.map(|(number, _)| *number));
             if !ids.is_empty() {
                 self.events.push(Event::Found(found(ids, member)));
             }

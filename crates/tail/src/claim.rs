@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::Target;
 use crate::family::{self, Suffix};
 use crate::pattern::Depth;
+use crate::target::{Target, Targets};
 
 /// What is looked for in a directory.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +19,8 @@ pub(crate) struct Roles {
     beside: HashMap<OsString, Vec<(usize, PathBuf)>>,
 }
 
-/// How far a pattern has come on its way down. Targets and patterns are indices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a pattern has come on its way down. Targets and patterns are numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
     target: usize,
     pattern: usize,
@@ -27,6 +28,9 @@ pub(crate) struct Walk {
     at: usize,
     /// Once all have: how much further down `**` goes.
     below: Option<Depth>,
+    /// The path by which it came here, where that is not the one by which the directory is known:
+    /// what it makes of names hangs on its own path.
+    via: Option<Arc<Path>>,
 }
 
 /// What the targets make of a name.
@@ -36,30 +40,28 @@ pub(crate) struct Claims {
     pub(crate) logical: PathBuf,
     /// What a rotation appended to the name of `logical`.
     pub(crate) suffix: Option<Suffix>,
-    /// The targets' indices, and whether only the family's name is theirs, not this one.
+    /// The targets' numbers, and whether only the family's name is theirs, not this one.
     pub(crate) targets: Vec<(usize, bool)>,
 }
 
 impl Walk {
     /// At the pattern's root.
-    pub(crate) fn new(target: usize, pattern: usize, targets: &[Target]) -> Self {
-        let below = targets[target].patterns[pattern].below();
-        Self { target, pattern, at: 0, below }
+    pub(crate) fn new(target: usize, pattern: usize, targets: &Targets) -> Self {
+        let below = targets.get(target).and_then(|target| target.patterns[pattern].below());
+        Self { target, pattern, at: 0, below, via: None }
     }
 
     /// What it becomes in the directory `path`, if it goes there.
-    fn into_dir(self, path: &Path, targets: &[Target]) -> Option<Self> {
-        let target = &targets[self.target];
-        let name = path.file_name()?.as_bytes();
-        let next = match target.patterns[self.pattern].dirs().get(self.at) {
-            Some(glob) => glob.matches(name).then_some(Self { at: self.at + 1, ..self })?,
-            None => Self { below: Some(self.below?.inner()?), ..self },
-        };
-        (!target.excludes.matches_dir(path)).then_some(next)
-    }
-
-    fn sees_files(&self, targets: &[Target]) -> bool {
-        targets[self.target].patterns[self.pattern].dirs().len() == self.at
+    fn into_dir(&self, path: &Path, targets: &Targets) -> Option<Self> {
+        let target = targets.get(self.target)?;
+        let name = path.file_name()?;
+        let mut next = self.clone();
+        match target.patterns[self.pattern].dirs().get(self.at) {
+            Some(glob) => next.at = glob.matches(name.as_bytes()).then_some(self.at + 1)?,
+            None => next.below = Some(self.below?.inner()?),
+        }
+        next.via = self.via.as_ref().map(|via| via.join(name).into());
+        (!target.excludes.matches_dir(next.via.as_deref().unwrap_or(path))).then_some(next)
     }
 }
 
@@ -91,7 +93,7 @@ impl Roles {
     pub(crate) fn merge(&mut self, other: &Roles) -> bool {
         let mut is_new = false;
         for walk in &other.walks {
-            is_new |= self.add_walk(*walk);
+            is_new |= self.add_walk(walk.clone());
         }
         for (name, links) in &other.beside {
             for (target, logical) in links {
@@ -99,6 +101,34 @@ impl Roles {
             }
         }
         is_new
+    }
+
+    /// Its walks came by this path, and are about to join those of a directory that is known by
+    /// another one.
+    pub(crate) fn come_by(&mut self, path: &Path) {
+        for walk in self.walks.iter_mut().filter(|walk| walk.via.is_none()) {
+            walk.via = Some(path.into());
+        }
+    }
+
+    /// The other paths by which walks came here.
+    pub(crate) fn vias(&self) -> impl Iterator<Item = &Path> {
+        self.walks.iter().filter_map(|walk| walk.via.as_deref())
+    }
+
+    /// The targets that look for something here.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = usize> {
+        let links = self.beside.values().flatten().map(|(target, _)| *target);
+        self.walks.iter().map(|walk| walk.target).chain(links)
+    }
+
+    /// Forgets a target; whether anything was there of it.
+    pub(crate) fn remove(&mut self, target: usize) -> bool {
+        let had_any = self.targets().any(|other| other == target);
+        self.walks.retain(|walk| walk.target != target);
+        self.beside.values_mut().for_each(|links| links.retain(|(other, _)| *other != target));
+        self.beside.retain(|_, links| !links.is_empty());
+        had_any
     }
 
     /// Whether a pattern leads here, and not only a link to a file.
@@ -111,37 +141,44 @@ impl Roles {
     }
 
     /// What is looked for in the directory `path` within this one.
-    pub(crate) fn for_dir(&self, path: &Path, targets: &[Target]) -> Roles {
+    pub(crate) fn for_dir(&self, path: &Path, targets: &Targets) -> Roles {
         let walks = self.walks.iter().filter_map(|walk| walk.into_dir(path, targets)).collect();
         Roles { walks, beside: HashMap::new() }
     }
 
     /// What the targets make of the file `name` in the directory `dir`; `None`: nobody wants it.
-    pub(crate) fn claim(&self, dir: &Path, name: &OsStr, targets: &[Target]) -> Option<Claims> {
+    pub(crate) fn claim(&self, dir: &Path, name: &OsStr, targets: &Targets) -> Option<Claims> {
         let split = family::split(name.as_bytes());
         let base = split.map(|(base, _)| OsStr::from_bytes(base));
         let mut found = self.claim_by_patterns(dir, name, base, targets);
         let links = |name: Option<&OsStr>| name.and_then(|name| self.beside.get(name));
         for (target, logical) in links(Some(name)).into_iter().flatten() {
-            found.push(Claim { target: *target, member: false, family: Some(logical.clone()) });
+            let path = dir.join(name);
+            found.push(Claim {
+                target: *target,
+                member: false,
+                family: Some(logical.clone()),
+                path,
+            });
         }
         for (target, logical) in links(base).into_iter().flatten() {
-            if !targets[*target].excludes.matches(&dir.join(name)) {
-                found.push(Claim { target: *target, member: true, family: Some(logical.clone()) });
+            let path = dir.join(name);
+            if targets.get(*target).is_some_and(|target| !target.excludes.matches(&path)) {
+                let family = Some(logical.clone());
+                found.push(Claim { target: *target, member: true, family, path });
             }
-        }
-        if found.is_empty() {
-            return None;
         }
         found.sort_by_key(|claim| (claim.target, claim.member));
         found.dedup_by_key(|claim| claim.target);
         let targets = found.iter().map(|claim| (claim.target, claim.member)).collect();
         // The family counts, whoever sees it: one file has one name under which it is collected.
-        let family = found.into_iter().find_map(|claim| claim.family);
+        let mut found = found.into_iter().peekable();
+        let own = found.peek()?.path.clone();
+        let family = found.find_map(|claim| claim.family);
         let is_rotated = family.is_some() && !self.beside.contains_key(name);
         Some(Claims {
             suffix: split.map(|(_, suffix)| suffix).filter(|_| is_rotated),
-            logical: family.unwrap_or_else(|| dir.join(name)),
+            logical: family.unwrap_or(own),
             targets,
         })
     }
@@ -151,21 +188,31 @@ impl Roles {
         dir: &Path,
         name: &OsStr,
         base: Option<&OsStr>,
-        targets: &[Target],
+        targets: &Targets,
     ) -> Vec<Claim> {
         let mut found: Vec<Claim> = Vec::new();
-        for walk in self.walks.iter().filter(|walk| walk.sees_files(targets)) {
-            let Target { patterns, excludes, .. } = &targets[walk.target];
+        for walk in &self.walks {
+            let Some(Target { patterns, excludes, .. }) = targets.get(walk.target) else {
+                continue;
+            };
             let pattern = &patterns[walk.pattern];
+            if pattern.dirs().len() != walk.at {
+                continue;
+            }
+            let dir = walk.via.as_deref().unwrap_or(dir);
             let is_wanted = pattern.matches_name(name.as_bytes());
             let has_base = base.is_some_and(|base| pattern.matches_name(base.as_bytes()));
-            if !(is_wanted || has_base) || excludes.matches(&dir.join(name)) {
+            if !(is_wanted || has_base) {
+                continue;
+            }
+            let path = dir.join(name);
+            if excludes.matches(&path) {
                 continue;
             }
             let family = base.filter(|_| has_base).map(|base| dir.join(base));
             let family = family.filter(|base| !excludes.matches(base));
             if is_wanted || family.is_some() {
-                found.push(Claim { target: walk.target, member: !is_wanted, family });
+                found.push(Claim { target: walk.target, member: !is_wanted, family, path });
             }
         }
         // A name that another pattern of the same target matches is no member of the family.
@@ -182,6 +229,8 @@ struct Claim {
     member: bool,
     /// The path of the family to which it belongs, where that is not its own.
     family: Option<PathBuf>,
+    /// Its own, as this target sees it.
+    path: PathBuf,
 }
 
 #[cfg(test)]
@@ -200,9 +249,9 @@ mod tests {
         }
     }
 
-    fn roles(targets: &[Target]) -> Roles {
+    fn roles(targets: &Targets) -> Roles {
         let mut roles = Roles::default();
-        for (index, target) in targets.iter().enumerate() {
+        for (index, target) in targets.iter() {
             for pattern in 0..target.patterns.len() {
                 roles.add_walk(Walk::new(index, pattern, targets));
             }
@@ -240,6 +289,7 @@ mod tests {
             ),
         ];
         for (targets, name, expected) in rows {
+            let targets = Targets::from(targets);
             let claims = roles(&targets).claim(Path::new("/d"), OsStr::new(name), &targets);
             let expected = expected.map(|(logical, who)| (PathBuf::from(logical), who.to_vec()));
             assert_eq!(claims.map(|c| (c.logical, c.targets)), expected, "{name}");
@@ -248,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_linked_file_and_its_family_belong_to_the_link() {
-        let targets = vec![target(&["/links/*.log"], &[])];
+        let targets = Targets::from(vec![target(&["/links/*.log"], &[])]);
         let mut roles = Roles::default();
         assert!(roles.add_beside(OsStr::new("0.log"), 0, Path::new("/links/a.log")));
         assert!(!roles.add_beside(OsStr::new("0.log"), 0, Path::new("/links/a.log")));
@@ -264,7 +314,7 @@ mod tests {
 
     #[test]
     fn walks_go_down_as_their_patterns_say() {
-        let targets = vec![target(&["/a/*/b/*.log", "/a/**/*.txt"], &[])];
+        let targets = Targets::from(vec![target(&["/a/*/b/*.log", "/a/**/*.txt"], &[])]);
         let start = roles(&targets);
         let down = |roles: &Roles, path: &str| roles.for_dir(Path::new(path), &targets);
         let claims = |roles: &Roles, dir: &str, name: &str| {
@@ -280,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_deeper_walk_replaces_a_shallow_one_and_nothing_repeats() {
-        let targets = vec![target(&["/a/**/*.log"], &[])];
+        let targets = Targets::from(vec![target(&["/a/**/*.log"], &[])]);
         let start = roles(&targets);
         let mut deep = start.for_dir(Path::new("/a/x"), &targets);
         assert!(!deep.clone().merge(&start.for_dir(Path::new("/a/x"), &targets)));

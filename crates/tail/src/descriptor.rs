@@ -8,11 +8,15 @@ use std::time::Instant;
 
 use record::FileUid;
 
+use crate::tree::Trees;
+
 /// What all sources of a tail share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Times are kept as nanoseconds since it.
     epoch: Instant,
+    /// Where paths lead.
+    pub(crate) trees: Arc<Trees>,
     /// How many descriptors are open.
     pub(crate) descriptors: AtomicUsize,
     /// Generations that readers found changed.
@@ -25,6 +29,7 @@ impl Shared {
     pub(crate) fn new(now: Instant) -> Arc<Self> {
         Arc::new(Self {
             epoch: now,
+            trees: Arc::default(),
             descriptors: AtomicUsize::new(0),
             alarms: Mutex::default(),
             waiting: Mutex::default(),

@@ -3,16 +3,16 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::SkipReason;
 use crate::claim::{Claims, Roles};
-use crate::open::Stat;
+use crate::open::{Kind, Stat};
+use crate::target::Targets;
+use crate::tree::{Entry, Trees};
 use crate::watch::Watch;
-use crate::{SkipReason, Target};
 
 /// What was seen.
 #[derive(Debug)]
@@ -53,6 +53,16 @@ pub(crate) enum Visit {
         roles: Roles,
     },
     Tell(Sight),
+}
+
+/// With what eyes a listing sees.
+pub(crate) struct View<'a> {
+    pub(crate) trees: &'a Trees,
+    pub(crate) targets: &'a Targets,
+    /// Whether a file of an inode number is of interest under any name.
+    pub(crate) is_known: &'a dyn Fn(u64) -> bool,
+    /// Whether names that are new may be followed.
+    pub(crate) has_room: bool,
 }
 
 /// A directory that is followed.
@@ -135,47 +145,40 @@ impl Dir {
         self.names.into_keys()
     }
 
-    /// What to do about a name that the listing met. `path` is this directory's; `has_room`:
-    /// names that are new may be followed.
-    pub(crate) fn visit(
-        &mut self,
-        path: &Path,
-        entry: &fs::DirEntry,
-        targets: &[Target],
-        is_known: &dyn Fn(u64) -> bool,
-        has_room: bool,
-    ) -> Option<Visit> {
-        let (name, hint) = (entry.file_name(), entry.ino());
+    /// What to do about a name that the listing met. `path` is this directory's.
+    pub(crate) fn visit(&mut self, path: &Path, entry: Entry, view: &View) -> Option<Visit> {
+        let Entry { name, inode, kind } = entry;
+        let hint = inode.unwrap_or(0);
         if self.inner.get(&name) == Some(&hint) {
             return None;
         }
         if let Some(old) = self.names.get_mut(&name) {
             old.stamp = self.stamp;
-            if old.hint == hint && !old.is_link && old.key.is_some() {
+            if old.hint == hint && hint != 0 && !old.is_link && old.key.is_some() {
                 return None;
             }
         }
         let full = path.join(&name);
         // File systems that do not tell the kind are asked as if it were a link.
-        let kind = entry.file_type().ok();
-        let is_link = kind.is_none_or(|kind| kind.is_symlink());
-        if is_link || kind.is_some_and(|kind| kind.is_dir()) {
-            let roles = self.roles.for_dir(&full, targets);
-            if !roles.is_empty() && (!is_link || Stat::at(&full).is_ok_and(|stat| stat.is_dir())) {
+        let is_link = kind.is_none_or(|kind| kind == Kind::Link);
+        if is_link || kind == Some(Kind::Directory) {
+            let leads_to_dir = |path| view.trees.stat(path).is_ok_and(|stat| stat.is_dir());
+            let roles = self.roles.for_dir(&full, view.targets);
+            if !roles.is_empty() && (!is_link || leads_to_dir(&full)) {
                 let real = (!is_link).then(|| self.real.join(&name));
                 self.inner.insert(name, hint);
                 return Some(Visit::Enter { path: full, real, roles });
             }
         }
-        let claims = self.roles.claim(path, &name, targets);
-        if claims.is_none() && !is_known(hint) {
+        let claims = self.roles.claim(path, &name, view.targets);
+        if claims.is_none() && !(view.is_known)(hint) {
             return None;
         }
-        if !has_room && !self.names.contains_key(&name) {
+        if !view.has_room && !self.names.contains_key(&name) {
             let was_full = std::mem::replace(&mut self.is_full, true);
             return (!was_full).then_some(Visit::Tell(Sight::Skipped(full, SkipReason::TooMany)));
         }
-        let sight = self.look(full, is_link, claims)?;
+        let sight = self.look(full, is_link, claims, view.trees)?;
         let key = match &sight {
             Sight::Here(here) => Some(here.stat.key()),
             _ => None,
@@ -186,8 +189,14 @@ impl Dir {
     }
 
     /// What a name leads to; `None`: it is gone again, or nobody wants it.
-    fn look(&self, path: PathBuf, is_link: bool, claims: Option<Claims>) -> Option<Sight> {
-        let stat = match Stat::at(&path) {
+    fn look(
+        &self,
+        path: PathBuf,
+        is_link: bool,
+        claims: Option<Claims>,
+        trees: &Trees,
+    ) -> Option<Sight> {
+        let stat = match trees.stat(&path) {
             Ok(stat) => stat,
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Some(Sight::Unreadable(path, error));
@@ -198,7 +207,7 @@ impl Dir {
             return claims.map(|_| Sight::Skipped(path, reason));
         }
         let plain = self.real.join(path.file_name()?);
-        let real = if is_link { fs::canonicalize(&path) } else { Ok(plain.clone()) };
+        let real = if is_link { trees.real(&path) } else { Ok(plain.clone()) };
         Some(match real {
             Ok(real) => {
                 let is_link = real != plain;

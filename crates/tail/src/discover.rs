@@ -5,16 +5,17 @@
 //! The work of one call is bounded; a directory of any size is listed in slices.
 //! Not here: what the files are (`tail.rs`). Nothing is opened but directories.
 
-use std::collections::{HashMap, VecDeque};
-use std::fs;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::claim::{Roles, Walk};
 use crate::directory::{Dir, Sight};
 use crate::listing::Listing;
-use crate::open::Stat;
+use crate::target::Targets;
+use crate::tree::Trees;
 use crate::{Clock, SkipReason, Target};
 
 /// How many directories are looked after in one call.
@@ -35,8 +36,9 @@ pub(crate) struct Discovery {
     /// The time of the current call, and what it has to tell.
     pub(crate) now: Instant,
     pub(crate) sights: Vec<Sight>,
-    pub(crate) targets: Vec<Target>,
-    roots: Vec<(PathBuf, Roles)>,
+    pub(crate) targets: Targets,
+    pub(crate) trees: Arc<Trees>,
+    roots: BTreeMap<PathBuf, Roles>,
     pub(crate) dirs: HashMap<PathBuf, Dir>,
     /// Paths of directories by device and inode.
     by_key: HashMap<(u64, u64), PathBuf>,
@@ -57,19 +59,19 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    pub(crate) fn new(targets: Vec<Target>, names_max: usize, clock: Clock, now: Instant) -> Self {
-        let mut roots: HashMap<PathBuf, Roles> = HashMap::new();
-        for (index, target) in targets.iter().enumerate() {
-            for (number, pattern) in target.patterns.iter().enumerate() {
-                let roles = roots.entry(pattern.root().to_path_buf()).or_default();
-                roles.add_walk(Walk::new(index, number, &targets));
-            }
-        }
-        Self {
+    pub(crate) fn new(
+        targets: Vec<Target>,
+        trees: Arc<Trees>,
+        names_max: usize,
+        clock: Clock,
+        now: Instant,
+    ) -> Self {
+        let mut discovery = Self {
             now,
             sights: Vec::new(),
-            targets,
-            roots: roots.into_iter().collect(),
+            targets: Targets::default(),
+            trees,
+            roots: BTreeMap::new(),
             dirs: HashMap::new(),
             by_key: HashMap::new(),
             to_list: VecDeque::new(),
@@ -83,7 +85,25 @@ impl Discovery {
             names_max,
             names: 0,
             clock,
+        };
+        targets.into_iter().for_each(|target| drop(discovery.add(target)));
+        discovery
+    }
+
+    /// Looks for the files of a target from the next round on; returns its number.
+    pub(crate) fn add(&mut self, target: Target) -> usize {
+        let roots: Vec<PathBuf> =
+            target.patterns.iter().map(|pattern| pattern.root().to_path_buf()).collect();
+        let number = self.targets.add(target);
+        for (pattern, root) in roots.into_iter().enumerate() {
+            let walk = Walk::new(number, pattern, &self.targets);
+            self.roots.entry(root).or_default().add_walk(walk);
         }
+        number
+    }
+
+    pub(crate) fn remove(&mut self, id: usize) {
+        let _ = id;
     }
 
     /// Whether everything that was there at the beginning has been told of.
@@ -139,12 +159,13 @@ impl Discovery {
     fn begin_round(&mut self) {
         (self.round_began, self.round_cost) = (self.now, Duration::ZERO);
         self.rounds += 1;
-        for root in 0..self.roots.len() {
-            let (path, roles) = self.roots[root].clone();
-            if !self.dirs.contains_key(&path) {
-                self.enter(&path, None, &roles);
-            }
-        }
+        let lost: Vec<_> = self
+            .roots
+            .iter()
+            .filter(|(path, _)| !self.dirs.contains_key(*path))
+            .map(|(path, roles)| (path.clone(), roles.clone()))
+            .collect();
+        lost.iter().for_each(|(path, roles)| self.enter(path, None, roles));
         self.round = self.dirs.keys().cloned().collect();
     }
 
@@ -154,7 +175,7 @@ impl Discovery {
         for _ in 0..DIRS_MAX {
             let Some(path) = self.round.pop() else { break };
             let Some(dir) = self.dirs.get_mut(&path) else { continue };
-            match Stat::at(&path) {
+            match self.trees.stat(&path) {
                 Ok(stat) if stat.is_dir() && stat.key() == dir.key => {
                     if !dir.is_queued && dir.watch.is_due(stat.modified, self.now) {
                         self.queue(&path);
@@ -175,7 +196,7 @@ impl Discovery {
 
     /// Follows a directory in these roles. `real` is its path without links, where that is known.
     pub(crate) fn enter(&mut self, path: &Path, real: Option<PathBuf>, roles: &Roles) {
-        let stat = match Stat::at(path) {
+        let stat = match self.trees.stat(path) {
             Ok(stat) if stat.is_dir() => stat,
             Err(error) if !is_absence(&error) => {
                 return self.sights.push(Sight::Unreadable(path.to_path_buf(), error));
@@ -187,7 +208,7 @@ impl Discovery {
             let dir = self.dirs.get_mut(&known).expect("both maps have the same directories");
             // The other path may be an old one: the directory was renamed. And the path of a
             // pattern is better than one that only a link to a file led to.
-            let is_there = Stat::at(&known).is_ok_and(|other| other.key() == stat.key());
+            let is_there = self.trees.stat(&known).is_ok_and(|other| other.key() == stat.key());
             if is_there && (dir.roles.has_walks() || !roles.has_walks()) {
                 if dir.roles.merge(&roles) {
                     dir.forget_claims();
@@ -201,7 +222,7 @@ impl Discovery {
         if self.dirs.len() >= DIRS_TOTAL_MAX {
             return self.sights.push(Sight::Skipped(path.to_path_buf(), SkipReason::TooMany));
         }
-        let Some(real) = real.or_else(|| fs::canonicalize(path).ok()) else { return };
+        let Some(real) = real.or_else(|| self.trees.real(path).ok()) else { return };
         let dir = Dir::new(real, &stat, roles, self.now);
         self.by_key.insert(dir.key, path.to_path_buf());
         self.dirs.insert(path.to_path_buf(), dir);
@@ -237,6 +258,7 @@ pub(crate) fn is_absence(error: &io::Error) -> bool {
 mod tests {
     #![allow(clippy::disallowed_methods)] // builds the directories that it searches
 
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -262,8 +284,9 @@ mod tests {
                 excludes: Excludes::default(),
                 flush_timeout: Duration::from_secs(60),
             };
-            let now = Instant::now();
-            Self { dir, discovery: Discovery::new(vec![target], 1000, || Duration::ZERO, now), now }
+            let (now, trees) = (Instant::now(), Arc::default());
+            let discovery = Discovery::new(vec![target], trees, 1000, || Duration::ZERO, now);
+            Self { dir, discovery, now }
         }
 
         fn path(&self, name: &str) -> PathBuf {

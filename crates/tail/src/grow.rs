@@ -34,7 +34,7 @@ impl Tail {
                 self.look_at_file(id)
             };
         }
-        match Stat::at(&file.path) {
+        match self.shared.trees.stat(&file.path) {
             Ok(stat) if stat.key() == file.stat.key() => {
                 let was_closed = !file.is_open() && file.source.is_some();
                 // Opening it compares its identity: meanwhile its inode may be another file's.

@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use tail::{Event, Excludes, Options, Pattern, Raw, Reader, Tail, Target};
+//! use tail::{Event, Excludes, Framing, Options, Pattern, Raw, Reader, Tail, Target};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
@@ -36,7 +36,8 @@
 //! for event in events {
 //!     if let Event::Found(found) = event {
 //!         let progress = record::Progress::default();
-//!         let reader = Reader::new(found.source, &progress, Duration::from_secs(60));
+//!         let timeout = Duration::from_secs(60);
+//!         let reader = Reader::new(found.source, &progress, timeout, Framing::Lines);
 //!         let piece = reader.read(&mut raw, 256 * 1024, Instant::now())?.expect("two lines");
 //!         assert_eq!((piece.start, piece.end), (0, 8));
 //!     }
@@ -51,6 +52,7 @@ mod apply;
 mod begin;
 mod bytes;
 mod claim;
+mod comings;
 mod cut;
 mod descriptor;
 mod directory;
@@ -61,6 +63,7 @@ mod family;
 mod files;
 mod fingerprint;
 mod foreign;
+mod framing;
 mod glob;
 mod grow;
 mod identity;
@@ -81,6 +84,7 @@ mod source;
 mod start;
 mod tail;
 mod target;
+mod tree;
 mod unwanted;
 mod upkeep;
 mod watch;
@@ -90,7 +94,9 @@ pub use error::Error;
 pub use event::{Cut, CutCause, Event, Found, SkipReason};
 pub use fingerprint::signature;
 pub use foreign::Foreign;
+pub use framing::Framing;
 pub use matches::{Match, matches_now};
+pub use open::{Facts, Kind, Stat};
 pub use pattern::{PATTERNS_MAX, Pattern};
 pub use range::{next_line, read_range};
 pub use raw::Raw;
@@ -98,3 +104,4 @@ pub use reader::{Piece, Reader};
 pub use source::Source;
 pub use tail::{Clock, Options, SavedFile, Tail};
 pub use target::{Excludes, Target};
+pub use tree::{Entries, Entry, HostTree, Tree};

@@ -1,16 +1,15 @@
 //! Directories are listed: some names of some of them a call, new ones first, so that none waits
 //! behind a long one.
 
-use std::fs;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::claim::Roles;
-use crate::directory::{Here, Sight, Visit};
+use crate::directory::{Here, Sight, View, Visit};
 use crate::discover::{Discovery, is_absence};
-use crate::open::Stat;
+use crate::tree::{Entries, Entry};
 use crate::watch::Digest;
 
 /// How many names of a directory are looked at in one call.
@@ -23,16 +22,21 @@ const DIR_NAMES: usize = 64;
 const LIST_SHARE: u32 = 20;
 
 /// A listing that was begun.
-#[derive(Debug)]
 pub(crate) struct Listing {
     dir: PathBuf,
     /// It counts only while the path leads to this directory.
     key: (u64, u64),
-    entries: fs::ReadDir,
+    entries: Entries,
     modified: i128,
     began: Instant,
     cost: Duration,
     digest: Digest,
+}
+
+impl fmt::Debug for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 impl Discovery {
@@ -58,7 +62,8 @@ impl Discovery {
         while let Some(path) = self.to_list.pop_front() {
             let Some(dir) = self.dirs.get_mut(&path) else { continue };
             let started = (self.clock)();
-            let opened = Stat::at(&path).and_then(|stat| Ok((stat, fs::read_dir(&path)?)));
+            let opened =
+                self.trees.stat(&path).and_then(|stat| Ok((stat, self.trees.list(&path)?)));
             match opened {
                 Ok((stat, entries)) if stat.key() == dir.key => {
                     dir.begin_listing();
@@ -103,8 +108,9 @@ impl Discovery {
                 None => break Some(Ok(())),
                 Some(Err(error)) => break Some(Err(error)),
                 Some(Ok(entry)) => {
-                    listing.digest.add(entry.file_name().as_bytes(), entry.ino());
-                    self.visit(&listing.dir, &entry, is_known);
+                    let inode = entry.inode.unwrap_or(0);
+                    listing.digest.add(entry.name.as_bytes(), inode);
+                    self.visit(&listing.dir, entry, is_known);
                 }
             }
         };
@@ -139,10 +145,12 @@ impl Discovery {
         self.sights.push(Sight::Listed(path, began));
     }
 
-    fn visit(&mut self, path: &Path, entry: &fs::DirEntry, is_known: &dyn Fn(u64) -> bool) {
+    fn visit(&mut self, path: &Path, entry: Entry, is_known: &dyn Fn(u64) -> bool) {
         let Some(dir) = self.dirs.get_mut(path) else { return };
-        let (before, has_room) = (dir.len(), self.names < self.names_max);
-        let visit = dir.visit(path, entry, &self.targets, is_known, has_room);
+        let before = dir.len();
+        let (trees, targets) = (&*self.trees, &self.targets);
+        let has_room = self.names < self.names_max;
+        let visit = dir.visit(path, entry, &View { trees, targets, is_known, has_room });
         self.names += dir.len() - before;
         match visit {
             Some(Visit::Enter { path, real, roles }) => self.enter(&path, real, &roles),

@@ -1,6 +1,7 @@
 //! What targets would collect now, for `irontail check`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::directory::Sight;
@@ -23,8 +24,13 @@ pub struct Match {
 /// Searches once, opens no file, changes nothing. At most `matches_max` are returned, sorted by
 /// target and path.
 pub fn matches_now(targets: &[Target], matches_max: usize) -> Vec<Match> {
-    let mut discovery =
-        Discovery::new(targets.to_vec(), usize::MAX, || Duration::ZERO, Instant::now());
+    let mut discovery = Discovery::new(
+        targets.to_vec(),
+        Arc::default(),
+        usize::MAX,
+        || Duration::ZERO,
+        Instant::now(),
+    );
     let mut matches = Vec::new();
     while !discovery.has_seen_all() && matches.len() < matches_max {
         for sight in discovery.poll(Instant::now(), &|_| false) {

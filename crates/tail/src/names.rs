@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use crate::directory::{Here, Sight};
 use crate::files::{Doubt, Id};
-use crate::open::{Stat, identity};
+use crate::open::{identity, open};
+use crate::tree::Trees;
 use crate::{Event, Found, SkipReason, Source, Tail};
 
 /// How many further names (hard links) of a file are remembered.
@@ -111,13 +112,17 @@ impl Tail {
     /// A file that is followed was met under a name.
     pub(crate) fn meet_again(&mut self, id: Id, here: Here) {
         let Some(file) = self.files.get(id) else { return };
-        if !file.is_open() && file.stat != here.stat && !is_file_of(file.source.as_ref(), &here) {
+        if !file.is_open()
+            && file.stat != here.stat
+            && !is_file_of(&self.shared.trees, file.source.as_ref(), &here)
+        {
             // It was closed, and another file has its inode number by now.
             self.retire(id);
             self.arrive_again(here);
             return;
         }
-        let leads_there = |path: &Path| Stat::at(path).is_ok_and(|s| s.key() == here.stat.key());
+        let trees = &self.shared.trees;
+        let leads_there = |path: &Path| trees.stat(path).is_ok_and(|s| s.key() == here.stat.key());
         let is_second_name = file.is_named && file.path != here.path && leads_there(&file.path);
         let family = here.claims.as_ref().filter(|claims| claims.logical == file.family);
         let is_rotated = family.is_none_or(|claims| claims.suffix.is_some());
@@ -161,7 +166,7 @@ impl Tail {
         let new: Vec<usize> = targets.into_iter().filter(|index| !is_told(index)).collect();
         file.targets.extend(new.iter().map(|index| (*index, false)));
         let Some(source) = file.source.clone().filter(|_| !new.is_empty()) else { return };
-        let targets = new.iter().map(|index| self.discovery.targets[*index].id).collect();
+        let targets = self.discovery.targets.ids(new.iter().copied());
         let (known, member, start, foreign) = (false, false, 0, Vec::new());
         let at_start = file.at_start;
         self.events.push(Event::Found(Found {
@@ -179,7 +184,7 @@ impl Tail {
     pub(crate) fn lose_name(&mut self, id: Id) {
         let Some(file) = self.files.get_mut(id).filter(|file| !file.is_named) else { return };
         while let Some(other) = file.others.pop() {
-            if Stat::at(&other.path).is_ok_and(|stat| stat.key() == file.stat.key()) {
+            if self.shared.trees.stat(&other.path).is_ok_and(|stat| stat.key() == file.stat.key()) {
                 return self.meet_again(id, other);
             }
         }
@@ -200,8 +205,8 @@ impl Tail {
 }
 
 /// Whether what a name leads to is the file that a source was read from and closed.
-fn is_file_of(source: Option<&Arc<Source>>, here: &Here) -> bool {
+fn is_file_of(trees: &Trees, source: Option<&Arc<Source>>, here: &Here) -> bool {
     let Some(source) = source else { return false };
-    let opened = crate::open::open(&here.real).and_then(|(file, _)| Ok(identity(&file)?));
+    let opened = open(trees, &here.real).and_then(|(file, _)| Ok(identity(&file)?));
     opened.is_ok_and(|found| found == source.seen().identity)
 }

@@ -1,18 +1,20 @@
 //! Opening and looking at files that anybody may have put there. Opening never waits (FIFO), never
 //! disturbs a device, and never yields another file than the one that was looked at.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use record::Identity;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::FileType;
 
 use crate::SkipReason;
+use crate::tree::Trees;
 
 /// What the system says of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
+pub struct Stat {
     pub(crate) dev: u64,
     pub(crate) inode: u64,
     pub(crate) size: u64,
@@ -22,13 +24,79 @@ pub(crate) struct Stat {
     pub(crate) modified: i128,
     /// Last change of anything about it, likewise.
     pub(crate) changed: i128,
-    kind: FileType,
+    kind: Kind,
 }
 
-impl Stat {
+/// What a [`Stat`] is made of where a tree does not have it from `stat(2)` itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Device: the one that `fstat(2)` tells of the open file.
+    pub dev: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// How many names it has; 0 is believed.
+    pub links: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub modified: i128,
+    /// Last change of anything about it; where it is not known, that of the content.
+    pub changed: i128,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character or block device.
+    Device,
+    /// Something else.
+    Other,
+}
+
+impl From<FileType> for Kind {
+    fn from(kind: FileType) -> Self {
+        match kind {
+            FileType::RegularFile => Kind::Regular,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Link,
+            FileType::Fifo => Kind::Fifo,
+            FileType::Socket => Kind::Socket,
+            FileType::CharacterDevice | FileType::BlockDevice => Kind::Device,
+            _ => Kind::Other,
+        }
+    }
+}
+
+impl From<fs::FileType> for Kind {
+    fn from(kind: fs::FileType) -> Self {
+        match kind {
+            _ if kind.is_file() => Kind::Regular,
+            _ if kind.is_dir() => Kind::Directory,
+            _ if kind.is_symlink() => Kind::Link,
+            _ if kind.is_fifo() => Kind::Fifo,
+            _ if kind.is_socket() => Kind::Socket,
+            _ if kind.is_char_device() || kind.is_block_device() => Kind::Device,
+            _ => Kind::Other,
+        }
+    }
+}
+
+impl From<rustix::fs::Stat> for Stat {
     // The types of these fields differ between architectures.
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-    fn new(stat: rustix::fs::Stat) -> Self {
+    fn from(stat: rustix::fs::Stat) -> Self {
         let nanos = |secs: i64, nanos: u64| i128::from(secs) * 1_000_000_000 + i128::from(nanos);
         Self {
             dev: stat.st_dev as u64,
@@ -37,23 +105,35 @@ impl Stat {
             links: stat.st_nlink as u64,
             modified: nanos(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
             changed: nanos(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
-            kind: FileType::from_raw_mode(stat.st_mode),
+            kind: FileType::from_raw_mode(stat.st_mode).into(),
         }
     }
+}
 
-    /// What is at a path; symbolic links are followed.
-    pub(crate) fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(rustix::fs::stat(path)?))
+impl From<Facts> for Stat {
+    fn from(facts: Facts) -> Self {
+        let Facts { dev, inode, size, links, modified, changed, kind } = facts;
+        Self { dev, inode, size, links, modified, changed, kind }
     }
+}
 
-    /// What is at a path, which may be a symbolic link itself.
-    pub(crate) fn at_link(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(rustix::fs::lstat(path)?))
-    }
-
+impl Stat {
     /// What an open file is.
-    pub(crate) fn of(file: &File) -> io::Result<Self> {
-        Ok(Self::new(rustix::fs::fstat(file)?))
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(rustix::fs::fstat(file)?.into())
+    }
+
+    /// Its inode number.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Its place in the file system.
@@ -62,18 +142,18 @@ impl Stat {
     }
 
     pub(crate) fn is_dir(&self) -> bool {
-        self.kind == FileType::Directory
+        self.kind == Kind::Directory
     }
 
     /// Why it cannot be collected; `None` for a regular file.
     pub(crate) fn skip_reason(&self) -> Option<SkipReason> {
         match self.kind {
-            FileType::RegularFile => None,
-            FileType::Directory => Some(SkipReason::Directory),
-            FileType::Fifo => Some(SkipReason::Fifo),
-            FileType::Socket => Some(SkipReason::Socket),
-            FileType::CharacterDevice | FileType::BlockDevice => Some(SkipReason::Device),
-            _ => Some(SkipReason::NotRegular),
+            Kind::Regular => None,
+            Kind::Directory => Some(SkipReason::Directory),
+            Kind::Fifo => Some(SkipReason::Fifo),
+            Kind::Socket => Some(SkipReason::Socket),
+            Kind::Device => Some(SkipReason::Device),
+            Kind::Link | Kind::Other => Some(SkipReason::NotRegular),
         }
     }
 }
@@ -103,15 +183,12 @@ impl From<io::Error> for Refusal {
 }
 
 /// Opens the regular file at `real`, a path whose last component is no link, for reading.
-pub(crate) fn open(real: &Path) -> Result<(File, Stat), Refusal> {
-    let before = Stat::at_link(real)?;
+pub(crate) fn open(trees: &Trees, real: &Path) -> Result<(File, Stat), Refusal> {
+    let before = trees.stat_link(real)?;
     if let Some(reason) = before.skip_reason() {
         return Err(Refusal::Skip(reason));
     }
-    let flags =
-        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = rustix::fs::open(real, flags, Mode::empty()).map_err(io::Error::from)?;
-    let file = File::from(file);
+    let file = trees.open(real)?;
     let stat = Stat::of(&file)?;
     if stat.skip_reason().is_some() || stat.key() != before.key() {
         return Err(Refusal::Moved);
@@ -134,6 +211,8 @@ mod tests {
 
     use std::os::unix::net::UnixListener;
 
+    use rustix::fs::Mode;
+
     use super::*;
 
     #[test]
@@ -147,7 +226,7 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), fifo, Mode::RUSR, 0).unwrap();
         let _socket = UnixListener::bind(at("socket")).unwrap();
 
-        let refusal = |path: &Path| match open(path) {
+        let refusal = |path: &Path| match open(&Trees::default(), path) {
             Ok(_) => "opened".to_string(),
             Err(Refusal::Skip(reason)) => format!("{reason:?}"),
             Err(other) => format!("{other:?}"),

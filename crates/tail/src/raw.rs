@@ -57,7 +57,10 @@ impl Raw {
         let wanted = end.max(2 * self.len).min(end + GROWTH_MAX);
         let mut memory = vec![0; wanted + ALIGNMENT];
         let base = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        memory[base..base + self.len].copy_from_slice(self);
+        // All of it: what lies beyond `len` may be a read that is not over.
+        let old = &self.memory[self.base..];
+        let old = &old[..old.len().min(wanted)];
+        memory[base..base + old.len()].copy_from_slice(old);
         self.memory = memory;
         self.base = base;
         &mut self.memory[base + self.len..base + end]

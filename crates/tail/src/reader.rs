@@ -16,7 +16,7 @@ use crate::bytes::{Bytes, anchor_at};
 use crate::cut::{Cut, cut};
 use crate::position::{Position, Shown, Span};
 use crate::unwanted::{hole_at, unwanted};
-use crate::{Error, Raw, Source, fingerprint};
+use crate::{Error, Framing, Raw, Source, fingerprint};
 
 /// How many times in a row a read passes over unwanted bytes before others have their turn.
 const SKIPS_MAX: usize = 64;
@@ -26,6 +26,7 @@ const SKIPS_MAX: usize = 64;
 pub struct Reader {
     source: Arc<Source>,
     flush_timeout: Duration,
+    framing: Framing,
     position: Mutex<Position>,
     shown: Shown,
 }
@@ -45,6 +46,10 @@ pub struct Piece {
     pub skipped: u64,
     /// Whether there is more to read now.
     pub more: bool,
+    /// Whether records are open at its end, which go on at the beginning of the next younger file
+    /// of the family: that one's bytes are to be put right behind these, and both taken apart as
+    /// one run. Only with [`Framing::Groups`].
+    pub open: bool,
 }
 
 /// What the caller of a read wants.
@@ -73,11 +78,16 @@ impl Reader {
     /// A reader that goes on where `progress` says: first what is missing before the furthest
     /// claimed byte (acknowledged or in an open request), then what follows it. A last line
     /// without `\n` is read when the file was silent for `flush_timeout`.
-    pub fn new(source: Arc<Source>, progress: &Progress, flush_timeout: Duration) -> Self {
+    pub fn new(
+        source: Arc<Source>,
+        progress: &Progress,
+        flush_timeout: Duration,
+        framing: Framing,
+    ) -> Self {
         let position = Position::new(progress);
         let shown = Shown::default();
         shown.set(&position);
-        Self { source, flush_timeout, position: Mutex::new(position), shown }
+        Self { source, flush_timeout, framing, position: Mutex::new(position), shown }
     }
 
     /// What it reads.
@@ -204,7 +214,7 @@ impl Reader {
             self.wait(position, loaded);
         }
         let more = !is_all || position.has_gaps() || self.source.size() > loaded;
-        Ok(Step::Done(Some(Piece { start: span.from, end, anchor, skipped, more })))
+        Ok(Step::Done(Some(Piece { start: span.from, end, anchor, skipped, more, open: false })))
     }
 
     /// Reads a span into the buffer's room, more than `max` only where one record is longer.
@@ -337,13 +347,13 @@ mod tests {
         }
 
         fn reader(&self) -> Reader {
-            Reader::new(Arc::clone(&self.source), &Progress::default(), TIMEOUT)
+            Reader::new(Arc::clone(&self.source), &Progress::default(), TIMEOUT, Framing::Lines)
         }
 
         fn resume(&self, claimed: &[(u64, u64)]) -> Reader {
             let acked: Spans = claimed.iter().copied().collect();
             let progress = Progress { acked, ..Progress::default() };
-            Reader::new(Arc::clone(&self.source), &progress, TIMEOUT)
+            Reader::new(Arc::clone(&self.source), &progress, TIMEOUT, Framing::Lines)
         }
 
         fn read(&mut self, reader: &Reader, max: usize) -> Option<(Piece, Vec<u8>)> {
@@ -514,7 +524,7 @@ mod tests {
         let proof = Anchor { offset: 6, hash: fingerprint::anchor(b"a\nb\nc\n") };
         let acked = [(0, 6)].into_iter().collect();
         let progress = Progress { acked, anchors: vec![proof], ..Progress::default() };
-        let reader = Reader::new(Arc::clone(&bench.source), &progress, TIMEOUT);
+        let reader = Reader::new(Arc::clone(&bench.source), &progress, TIMEOUT, Framing::Lines);
         assert!(reader.read(&mut bench.raw, MAX, bench.now).is_err());
     }
 

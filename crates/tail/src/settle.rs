@@ -134,7 +134,7 @@ impl Tail {
             self.meet_again(id, here);
             return None;
         }
-        let (file, stat) = match open(&here.real) {
+        let (file, stat) = match open(&self.shared.trees, &here.real) {
             Ok((file, stat)) if stat.key() == here.stat.key() => (file, stat),
             Ok(_) | Err(Refusal::Moved) => {
                 self.unreadable.remove(&here.path);
@@ -172,7 +172,7 @@ impl Tail {
         let descriptor = match file.is_open() {
             true => file.open().ok()?,
             false => {
-                let (opened, stat) = open(&file.real).ok()?;
+                let (opened, stat) = open(&shared.trees, &file.real).ok()?;
                 (stat.key() == file.stat.key()).then(|| Descriptor::new(opened, &shared))?
             }
         };

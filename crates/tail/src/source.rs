@@ -172,7 +172,7 @@ impl Source {
             return Err(Error::Lost { path, start: 0, end: self.size() });
         }
         let failed = |source| Error::Open { path: path.clone(), source };
-        match open(&path) {
+        match open(&self.shared.trees, &path) {
             Ok((file, _)) if identity(&file).map_err(failed)? == place.identity => {
                 let descriptor = Descriptor::new(file, &self.shared);
                 place.descriptor = Some(Arc::clone(&descriptor));
@@ -241,7 +241,7 @@ pub(crate) mod tests {
     /// A source of a file that is there.
     pub(crate) fn source_of(path: &Path, generation: u32, now: Instant) -> Arc<Source> {
         let shared = Shared::new(now);
-        let (file, stat) = open(path).unwrap();
+        let (file, stat) = open(&shared.trees, path).unwrap();
         let begin = begin(&file);
         let seen = FileSeen {
             uid: FileUid(1),

@@ -4,7 +4,6 @@
 use record::FileSeen;
 
 use crate::directory::Here;
-use crate::open::Stat;
 use crate::{Event, Tail};
 
 /// How far the start is.
@@ -40,7 +39,7 @@ impl Tail {
             Phase::Seeking if self.unsettled.is_empty() => {
                 self.events.extend(self.sought().into_iter().map(Event::Missing));
                 let targets = self.discovery.targets.iter();
-                self.events.extend(targets.map(|target| Event::Listed { target: target.id }));
+                self.events.extend(targets.map(|(_, target)| Event::Listed { target: target.id }));
                 self.events.push(Event::Restored);
                 self.phase = Phase::Running;
             }
@@ -58,7 +57,7 @@ impl Tail {
     /// Looks for saved generations where they were last: outside the patterns' directories.
     fn seek_saved(&mut self) {
         for seen in self.sought() {
-            let Ok(stat) = Stat::at_link(&seen.real) else { continue };
+            let Ok(stat) = self.shared.trees.stat_link(&seen.real) else { continue };
             let is_it = stat.inode == seen.identity.inode && stat.skip_reason().is_none();
             if is_it && self.files.by_key(stat.key()).is_none() {
                 let (path, real) = (seen.real.clone(), seen.real);

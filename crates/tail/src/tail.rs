@@ -130,11 +130,13 @@ impl Tail {
             let known = Known { seen, anchors, same_boot, unlinked: false, is_live: false };
             absents.insert(known, settled, true, now);
         }
+        let shared = Shared::new(now);
+        let trees = Arc::clone(&shared.trees);
         Self {
             now,
             events: Vec::new(),
-            shared: Shared::new(now),
-            discovery: Discovery::new(targets, options.files_max, options.clock, now),
+            shared,
+            discovery: Discovery::new(targets, trees, options.files_max, options.clock, now),
             files: Files::default(),
             absents,
             foreigns: Foreigns::new(foreign),
@@ -206,6 +208,6 @@ impl Tail {
 
     /// Whether a target collects files under this name.
     pub(crate) fn is_wanted(&self, logical: &Path) -> bool {
-        self.discovery.targets.iter().any(|target| target.matches(logical))
+        self.discovery.targets.iter().any(|(_, target)| target.matches(logical))
     }
 }

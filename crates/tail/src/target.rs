@@ -1,5 +1,6 @@
 //! What is to be collected: the patterns of one input, and what it leaves out.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -26,6 +27,49 @@ impl Target {
     /// Whether a path is collected under its own name.
     pub fn matches(&self, path: &Path) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(path)) && !self.excludes.matches(path)
+    }
+}
+
+/// The targets of a tail, by number. A number is never given twice: what still bears that of a
+/// target that is gone means nobody.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    table: BTreeMap<usize, Target>,
+    next: usize,
+}
+
+impl From<Vec<Target>> for Targets {
+    fn from(targets: Vec<Target>) -> Self {
+        let mut table = Self::default();
+        targets.into_iter().for_each(|target| drop(table.add(target)));
+        table
+    }
+}
+
+impl Targets {
+    /// Adds a target; returns its number.
+    pub(crate) fn add(&mut self, target: Target) -> usize {
+        let number = self.next;
+        self.next += 1;
+        self.table.insert(number, target);
+        number
+    }
+
+    pub(crate) fn remove(&mut self, number: usize) -> Option<Target> {
+        self.table.remove(&number)
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<&Target> {
+        self.table.get(&number)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Target)> {
+        self.table.iter().map(|(number, target)| (*number, target))
+    }
+
+    /// The ids under which callers know these numbers.
+    pub(crate) fn ids(&self, numbers: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        numbers.into_iter().filter_map(|number| Some(self.get(number)?.id)).collect()
     }
 }
 

@@ -112,7 +112,7 @@ impl Tail {
         let Some(began) = self.discovery.searched_since() else { return };
         let targets = &self.discovery.targets;
         let is_sought =
-            |seen: &FileSeen| targets.iter().any(|target| target.matches(&seen.logical));
+            |seen: &FileSeen| targets.iter().any(|(_, target)| target.matches(&seen.logical));
         let gone = self.absents.expire(began, self.now, |absent| is_sought(&absent.known.seen));
         for (uid, generation) in gone {
             self.absents.remove((uid, generation));

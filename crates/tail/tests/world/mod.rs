@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use record::{Anchor, FileSeen, FileUid, NodeId, Progress, lines};
 use tail::{
-    Cut, Event, Excludes, Foreign, Options, Pattern, Raw, Reader, SavedFile, Source, Tail, Target,
+    Cut, Event, Excludes, Foreign, Framing, Options, Pattern, Raw, Reader, SavedFile, Source, Tail,
+    Target,
 };
 
 /// The flush timeout of every target.
@@ -190,7 +191,7 @@ impl World {
                 let seen = self.see(&source);
                 let name = self.short(&seen.real);
                 let progress = &self.progress[&generation];
-                let reader = Reader::new(Arc::clone(&source), progress, FLUSH);
+                let reader = Reader::new(Arc::clone(&source), progress, FLUSH, Framing::Lines);
                 self.readers.insert(generation, reader);
                 self.read_in_order();
                 let known = if found.known { " known" } else { "" };

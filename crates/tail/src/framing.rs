@@ -1,0 +1,18 @@
+//! What a reader takes for whole: the places where it may end a run of bytes.
+
+/// How the bytes of a file are framed into records.
+#[derive(Clone, Copy, Debug)]
+pub enum Framing {
+    /// Every line is a record.
+    Lines,
+    /// Records may span several lines, and several of them may be open at a time: a run is cut
+    /// only where none is.
+    Groups {
+        /// How many of these bytes, which begin where none is open, are whole groups: a place
+        /// after a `\n`, or 0. It gives the same for the same bytes, and a greater one or the
+        /// same for more of them.
+        safe_len: fn(&[u8]) -> usize,
+        /// The longest group in bytes; what exceeds it is cut by `safe_len` all the same.
+        longest: usize,
+    },
+}
