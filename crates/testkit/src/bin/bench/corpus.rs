@@ -21,6 +21,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the bare loop is measured over it too.
+    pub fn is_reference(&self) -> bool {
+        self.files == 1 && !self.quoted
+    }
+
     /// For the table.
     pub fn name(&self) -> String {
         let size = self.bytes >> 20;

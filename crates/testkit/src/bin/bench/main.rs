@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods)] // The harness is the world outside.
 
 mod args;
+mod bare;
 mod corpus;
 mod idle;
 mod latency;
@@ -30,6 +31,12 @@ fn main() -> ExitCode {
         sink::serve();
         return ExitCode::SUCCESS;
     }
+    if let [first, dir, address @ ..] = &words[..]
+        && first == "bare"
+    {
+        let worked = bare::work(dir.as_ref(), address.first().map(String::as_str));
+        return worked.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let outcome = Args::parse(&words).and_then(|args| bench(&args));
     match outcome {
         Ok(table) => {
@@ -50,6 +57,9 @@ fn bench(args: &Args) -> Result<Table, String> {
         let corpus = Corpus::make(&args.dir, &plan)?;
         let runs = throughput::run(args, &corpus, to)?;
         table.throughput(&format!("{} to {to}", plan.name()), &runs);
+        if plan.is_reference() {
+            table.bare(&format!("{} to {to}", plan.name()), bare::run(args, &corpus, to)?);
+        }
     }
     table.idle(args, idle::run(args)?);
     table.latency(args, latency::run(args)?);

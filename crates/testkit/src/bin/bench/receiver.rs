@@ -42,8 +42,13 @@ impl Receiver {
         nanos.collect::<Result<_, _>>().map_err(|error| format!("latencies: {error}"))
     }
 
+    /// Host and port of the URL.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://").split('/').next().unwrap_or_default()
+    }
+
     fn get(&self, target: &str) -> Result<String, String> {
-        let address = self.url.trim_start_matches("http://").split('/').next().unwrap_or_default();
+        let address = self.address();
         let fail = |error: std::io::Error| format!("receiver at {address}: {error}");
         let mut stream = TcpStream::connect(address).map_err(fail)?;
         write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n").map_err(fail)?;

@@ -38,6 +38,13 @@ impl Table {
         self.throughput.push(row);
     }
 
+    /// What a bare loop makes of the same corpus.
+    pub fn bare(&mut self, what: &str, per_cpu_second: Vec<f64>) {
+        let row = format!("| {what}, a bare loop | {} | - | - |", spread(per_cpu_second));
+        eprintln!("{row}");
+        self.throughput.push(row);
+    }
+
     /// CPU seconds a minute and MiB over idle files.
     pub fn idle(&mut self, args: &Args, (cpu, rss_mib): (f64, f64)) {
         let files = args.idle_files();
