@@ -38,6 +38,8 @@ pub enum Count {
     CutRecords,
     /// Records in which invalid UTF-8 was replaced.
     ReplacedRecords,
+    /// Records of container output that the pipeline leaves out (`IgnoringStdout` and the like).
+    IgnoredRecords,
     /// Raw bytes that were gone before they were read: a file vanished or was cut.
     LostBytes,
     /// Raw bytes that went through the spool.
@@ -49,7 +51,7 @@ pub enum Count {
 }
 
 /// The names in the order of [`Count`], each with its help text in the metrics.
-pub const COUNTS: [(&str, &str); 20] = [
+pub const COUNTS: [(&str, &str); 21] = [
     ("read_bytes", "Raw bytes read from files and cut into requests."),
     ("read_records", "Records read from files."),
     ("records", "Records encoded; those of a resend or a split count again."),
@@ -66,6 +68,7 @@ pub const COUNTS: [(&str, &str); 20] = [
     ("refused_bytes", "Raw bytes in refused records."),
     ("cut_records", "Records cut at the longest record."),
     ("replaced_records", "Records in which invalid UTF-8 was replaced."),
+    ("ignored_records", "Records of container output that the pipeline leaves out."),
     ("lost_bytes", "Raw bytes gone before they were read: a file vanished or was cut."),
     ("spooled_bytes", "Raw bytes that went through the spool."),
     ("spool_dropped_bytes", "Raw bytes dropped because the spool was full."),

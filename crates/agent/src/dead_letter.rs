@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use disk::{Disk, DiskFile};
-use record::{Ticket, lines};
+use record::Ticket;
 use serde_json::json;
 
+use crate::format::contents;
 use crate::request::Request;
-use crate::split::pieces;
 
 /// The most bytes that are kept.
 const DEAD_LETTER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -39,21 +39,23 @@ impl DeadLetter {
         reason: &str,
     ) -> io::Result<()> {
         let mut text = Vec::new();
-        for (range, raw) in pieces(&request.bounds.ranges, &request.raw) {
-            for (at, line) in lines(raw) {
-                let record = json!({
-                    "delivery": delivery,
-                    "request": ticket.key.to_string(),
-                    "file": range.file.to_string(),
-                    "generation": range.generation,
-                    "offset": range.start + at as u64,
-                    "reason": reason,
-                    "content": String::from_utf8_lossy(line),
-                });
-                serde_json::to_writer(&mut text, &record)?;
-                text.push(b'\n');
+        let mut written = Ok(());
+        contents(&request.bounds.ranges, &request.raw, &mut |range, offset, content| {
+            let record = json!({
+                "delivery": delivery,
+                "request": ticket.key.to_string(),
+                "file": range.file.to_string(),
+                "generation": range.generation,
+                "offset": offset,
+                "reason": reason,
+                "content": String::from_utf8_lossy(content),
+            });
+            if written.is_ok() {
+                written = serde_json::to_writer(&mut text, &record);
             }
-        }
+            text.push(b'\n');
+        });
+        written?;
         let mut file = self.file.lock().expect("no holder panics");
         let file = match &*file {
             Some(file) => file.clone(),

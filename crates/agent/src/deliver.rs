@@ -18,7 +18,7 @@ pub fn deliver(lane: &mut Lane) -> Result<(), Stop> {
                 Answer::Taken => lane.journal_taken(ticket, &request)?,
                 Answer::Unsettled => lane.settle_later(ticket, &request)?,
                 Answer::Spooled => lane.leave_to_spool(ticket),
-                Answer::Refused { splittable: true, .. } if request.records > 1 => {
+                Answer::Refused { splittable: true, .. } if request.is_divisible() => {
                     let [first, second] = lane.journal_split(ticket, &request)?;
                     parts.extend([second, first]);
                 }

@@ -238,17 +238,19 @@ impl Following {
         self.link_family(source, delivery);
     }
 
-    /// Tells each cursor of a family which one is the next older, so that it is read before it.
+    /// Tells each cursor of a family which ones are the next older, to be read before it, and the
+    /// next newer, in which its last record may go on.
     fn link_family(&self, source: &Source, delivery: &Arc<Delivery>) {
         let Some(family) = self.families.get(source.logical()) else { return };
-        let mut older: Option<&Arc<Cursor>> = None;
-        for (_, key) in family {
+        let own = |(_, key): &Member| {
             let cursors = self.files.get(key).map_or(&[][..], |file| &file.cursors);
             let own = cursors.iter().find(|(of, _)| Arc::ptr_eq(of, delivery));
-            if let Some((_, cursor)) = own {
-                cursor.set_older(older);
-                older = Some(cursor);
-            }
+            own.map(|(_, cursor)| cursor)
+        };
+        let line: Vec<_> = family.iter().filter_map(own).collect();
+        for (at, cursor) in line.iter().enumerate() {
+            let older = at.checked_sub(1).map(|at| line[at]);
+            cursor.set_family(older, line.get(at + 1).copied());
         }
     }
 

@@ -13,6 +13,7 @@ use spool::{Place, Spool};
 use crate::account::Count;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::Delivery;
+use crate::format::starts;
 use crate::ready::{Cursor, Taken};
 use crate::request::{Buffers, Request};
 use crate::sources::Sources;
@@ -202,6 +203,10 @@ impl Lane {
 
     /// Sends until there is an answer that settles the request.
     pub fn send(&mut self, ticket: Ticket, request: &Request) -> Result<Answer, Stop> {
+        // All of it is ignored: there is nothing to send.
+        if request.records == 0 {
+            return Ok(Answer::Taken);
+        }
         let mut attempt = 0;
         loop {
             let outgoing = Outgoing {
@@ -335,8 +340,9 @@ impl Lane {
         request: &Request,
     ) -> Result<[(Ticket, Request); 2], Stop> {
         let before = |range: &Range| self.shared.sources.before(range);
-        let parts = split::halve(&request.bounds.ranges, &request.raw, before)
-            .expect("a request of at least two records has two halves");
+        let starts = starts(&request.bounds.ranges, &request.raw);
+        let parts = split::halve(&request.bounds.ranges, &request.raw, &starts, before)
+            .expect("a divisible request has two halves");
         let halves = parts.map(|(ranges, raw)| {
             let mut half = Request::begin(&self.delivery, Buffers::default());
             half.bounds.time = request.bounds.time;

@@ -11,6 +11,7 @@ mod drain;
 mod exit;
 mod first_start;
 mod follow;
+mod format;
 mod lane;
 mod node;
 mod plan;
@@ -25,6 +26,7 @@ mod spill;
 mod split;
 mod start;
 mod state;
+mod stdio;
 #[cfg(test)]
 mod tests;
 mod threads;

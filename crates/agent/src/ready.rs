@@ -18,22 +18,39 @@ use crate::threads::Raised;
 pub struct Cursor {
     /// Reads the file from where this delivery is.
     pub reader: Reader,
-    /// Frozen into every request that holds bytes of the file.
-    pub tags: Arc<Tags>,
+    tags: Mutex<Arc<Tags>>,
     queued: AtomicBool,
     older: Mutex<Weak<Cursor>>,
+    newer: Mutex<Weak<Cursor>>,
 }
 
 impl Cursor {
-    /// A cursor that is in no queue.
+    /// A cursor that is in no queue. `tags` are what its records are tagged with.
     pub fn new(reader: Reader, tags: Arc<Tags>) -> Self {
-        Self { reader, tags, queued: AtomicBool::new(false), older: Mutex::default() }
+        Self {
+            reader,
+            tags: Mutex::new(tags),
+            queued: AtomicBool::new(false),
+            older: Mutex::default(),
+            newer: Mutex::default(),
+        }
     }
 
-    /// Says which file of the family is the next older one.
-    pub fn set_older(&self, older: Option<&Arc<Cursor>>) {
-        let older = older.map(Arc::downgrade).unwrap_or_default();
-        *self.older.lock().expect("no holder panics") = older;
+    /// What its records are tagged with: frozen into every request that holds bytes of the file.
+    pub fn tags(&self) -> Arc<Tags> {
+        self.tags.lock().expect("no holder panics").clone()
+    }
+
+    /// Says which files of the family are the next older and the next newer one.
+    pub fn set_family(&self, older: Option<&Arc<Cursor>>, newer: Option<&Arc<Cursor>>) {
+        let weak = |cursor: Option<&Arc<Cursor>>| cursor.map(Arc::downgrade).unwrap_or_default();
+        *self.older.lock().expect("no holder panics") = weak(older);
+        *self.newer.lock().expect("no holder panics") = weak(newer);
+    }
+
+    /// The next newer file of the family.
+    pub fn newer(&self) -> Option<Arc<Cursor>> {
+        self.newer.lock().expect("no holder panics").upgrade()
     }
 
     /// The oldest file of the family that has something to read: a rotated file is read to its

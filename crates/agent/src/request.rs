@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use flusher::Piece;
+use flusher::{Encoded, Piece};
 use record::{Bounds, REQUEST_RANGES_MAX, Range, Ticket};
 use tail::Raw;
 
 use crate::account::Count;
 use crate::delivery::Delivery;
+use crate::format::{format, goes_on, joins, starts};
 use crate::node;
 use crate::ready::Cursor;
 
@@ -31,6 +32,19 @@ pub struct Request {
     pub records: u64,
     /// Its name from before a restart, if it was fixed then.
     pub resent: Option<Ticket>,
+    open: Option<Open>,
+}
+
+/// What ends within a record, which may go on in the next file: how it was encoded, so that it
+/// can be encoded again together with that.
+struct Open {
+    /// Its ranges; the first one as far as it was encoded in one go.
+    ranges: Vec<Range>,
+    /// Where its bytes begin.
+    raw: usize,
+    /// Where its records begin in the body.
+    body: usize,
+    encoded: Encoded,
 }
 
 impl Request {
@@ -45,7 +59,7 @@ impl Request {
             encoding: delivery.terms.encoding,
             ranges: Vec::new(),
         };
-        Self { bounds, raw, body, records: 0, resent: None }
+        Self { bounds, raw, body, records: 0, resent: None, open: None }
     }
 
     /// Whether it should be sent before more is read.
@@ -56,7 +70,8 @@ impl Request {
             || self.bounds.ranges.len() >= REQUEST_RANGES_MAX
     }
 
-    /// Takes one turn's worth of whole records from a file. True when the file has more.
+    /// Takes one turn's worth of whole records from a file. True when the file has more. Where the
+    /// last record goes on in the file that took its name, it takes a turn of that one, too.
     pub fn take(&mut self, delivery: &Delivery, cursor: &Cursor) -> Result<bool, tail::Error> {
         let from = self.raw.len();
         let room = delivery.terms.request_bytes_max.saturating_sub(from).min(QUANTUM_BYTES);
@@ -68,13 +83,22 @@ impl Request {
             generation: source.generation(),
             start: piece.start,
             end: piece.end,
-            crc: 0,
+            crc: crc32c::crc32c(&self.raw[from..]),
             anchor: piece.anchor,
-            tags: cursor.tags.clone(),
+            tags: cursor.tags(),
         };
-        self.encode(delivery, &range, from);
         delivery.account.add(Count::ReadBytes, range.len());
-        self.join(range, from);
+        self.add(delivery, range, from);
+        if self.open.is_some()
+            && !piece.more
+            && let Some(newer) = cursor.newer()
+            && newer.reader.position() == 0
+        {
+            let has_more = self.take(delivery, &newer)?;
+            if has_more {
+                delivery.ready.offer(&newer);
+            }
+        }
         Ok(piece.more)
     }
 
@@ -82,45 +106,80 @@ impl Request {
     pub fn put_again(&mut self, delivery: &Delivery, range: &Range, raw: &[u8]) {
         let from = self.raw.len();
         self.raw.extend_from_slice(raw);
-        self.encode(delivery, range, from);
-        self.bounds.ranges.push(range.clone());
+        self.add(delivery, range.clone(), from);
     }
 
-    fn encode(&mut self, delivery: &Delivery, range: &Range, from: usize) {
+    /// Encodes a range whose bytes begin at `from`, and adds it to the bounds.
+    fn add(&mut self, delivery: &Delivery, range: Range, from: usize) {
+        let before = self.open.take();
+        let was_open = before.is_some();
+        match before.filter(|open| goes_on(&open.ranges[open.ranges.len() - 1], &range)) {
+            Some(Open { mut ranges, raw, body, encoded }) => {
+                self.body.truncate(body);
+                self.count(delivery, &encoded, &Encoded::default());
+                ranges.push(range.clone());
+                self.encode(delivery, &ranges, raw);
+            }
+            None => self.encode(delivery, std::slice::from_ref(&range), from),
+        }
+        match self.bounds.ranges.last_mut() {
+            // What ends within a record stays a range of its own: it is encoded alone at a resend.
+            Some(last) if !was_open && follows(last, &range) => {
+                last.crc = crc32c::crc32c_append(last.crc, &self.raw[from..]);
+                last.anchor = range.anchor;
+                last.end = range.end;
+            }
+            _ => self.bounds.ranges.push(range),
+        }
+    }
+
+    /// Encodes ranges whose bytes begin at `from` as one run.
+    fn encode(&mut self, delivery: &Delivery, ranges: &[Range], from: usize) {
+        let (joins, first, body) = (joins(ranges), &ranges[0], self.body.len());
         let piece = Piece {
             raw: &self.raw[from..],
-            file: range.file,
-            generation: range.generation,
-            start: range.start,
-            tags: &range.tags,
+            file: first.file,
+            generation: first.generation,
+            start: first.start,
+            tags: &first.tags,
+            format: format(&first.tags, &joins),
         };
         let encoded = delivery.flusher.encode(&piece, self.bounds.time, &mut self.body);
-        self.records += encoded.records;
-        delivery.account.add(Count::Records, encoded.records);
-        delivery.account.add(Count::CutRecords, encoded.cut);
-        delivery.account.add(Count::ReplacedRecords, encoded.replaced);
+        self.count(delivery, &Encoded::default(), &encoded);
+        if encoded.is_open {
+            self.open = Some(Open { ranges: ranges.to_vec(), raw: from, body, encoded });
+        }
     }
 
-    /// Adds a range whose bytes begin at `from`, as part of the last one where it goes on from
-    /// there.
-    fn join(&mut self, range: Range, from: usize) {
-        let raw = &self.raw[from..];
-        if let Some(last) = self.bounds.ranges.last_mut()
-            && (last.file, last.generation, last.end) == (range.file, range.generation, range.start)
-            && Arc::ptr_eq(&last.tags, &range.tags)
-        {
-            last.crc = crc32c::crc32c_append(last.crc, raw);
-            last.anchor = range.anchor;
-            last.end = range.end;
-            return;
+    /// Counts what was encoded, in place of what is taken back.
+    fn count(&mut self, delivery: &Delivery, back: &Encoded, done: &Encoded) {
+        let account = &delivery.account;
+        self.records = self.records + done.records - back.records;
+        for (count, done, back) in [
+            (Count::Records, done.records, back.records),
+            (Count::CutRecords, done.cut, back.cut),
+            (Count::ReplacedRecords, done.replaced, back.replaced),
+            (Count::IgnoredRecords, done.dropped, back.dropped),
+        ] {
+            account.add(count, done.wrapping_sub(back));
         }
-        self.bounds.ranges.push(Range { crc: crc32c::crc32c(raw), ..range });
+    }
+
+    /// Whether it can be cut in two at a record.
+    pub fn is_divisible(&self) -> bool {
+        self.records > 1 && starts(&self.bounds.ranges, &self.raw).len() > 1
     }
 
     /// Gives the buffers back.
     pub fn into_buffers(self) -> Buffers {
         Buffers { raw: self.raw, body: self.body }
     }
+}
+
+/// Whether a range goes on where another one ends.
+fn follows(last: &Range, range: &Range) -> bool {
+    (last.file, last.generation, last.end) == (range.file, range.generation, range.start)
+        && Arc::ptr_eq(&last.tags, &range.tags)
 }
 
 /// A sender's memory, kept between its requests while it is busy.

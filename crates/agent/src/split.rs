@@ -3,41 +3,42 @@
 
 use std::ops::Deref;
 
-use record::{ANCHOR_LEN, Range, UNPROVEN, lines};
+use record::{ANCHOR_LEN, Range, UNPROVEN};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A part of a request: its ranges and their raw bytes, one after the other.
 pub type Part = (Vec<Range>, Vec<u8>);
 
-/// Cuts before record number `records / 2`. `before(range)` gives the up to [`ANCHOR_LEN`] raw
+/// Cuts in the middle of `starts`, the positions in `raw` at which it may be cut (the first is
+/// where it begins). `before(range)` gives the up to [`ANCHOR_LEN`] raw
 /// bytes that stand before a range in its file, for the proof of the new boundary; fewer where they
 /// cannot be read: then nothing proves it.
-/// `None` for a request of fewer than two records.
+/// `None` where there are fewer than two positions.
 pub fn halve<B: Deref<Target = [u8]>>(
     ranges: &[Range],
     raw: &[u8],
+    starts: &[usize],
     before: impl Fn(&Range) -> B,
 ) -> Option<[Part; 2]> {
-    let total = pieces(ranges, raw).map(|(_, raw)| lines(raw).count()).sum::<usize>();
-    if total < 2 {
+    if starts.len() < 2 {
         return None;
     }
-    let mut left = total / 2;
+    let middle = starts[starts.len() / 2];
     let mut halves: [Part; 2] = Default::default();
+    let mut from = 0;
     for (range, raw) in pieces(ranges, raw) {
-        let count = lines(raw).count();
-        if left >= count {
-            left -= count;
+        let to = from + raw.len();
+        if to <= middle {
             push(&mut halves[0], range.clone(), raw);
-        } else if left == 0 {
+        } else if from >= middle {
             push(&mut halves[1], range.clone(), raw);
         } else {
-            let at = lines(raw).nth(left).map_or(raw.len(), |(at, _)| at);
-            left = 0;
+            let at = middle - from;
             let [first, second] = cut(range, raw, at, &before(range));
             push(&mut halves[0], first, &raw[..at]);
             push(&mut halves[1], second, &raw[at..]);
         }
+        from = to;
     }
     Some(halves)
 }
@@ -81,7 +82,7 @@ fn cut(range: &Range, raw: &[u8], at: usize, before: &[u8]) -> [Range; 2] {
 mod tests {
     use std::sync::Arc;
 
-    use record::{FileUid, Tags};
+    use record::{FileUid, Tags, lines};
 
     use super::*;
 
@@ -97,6 +98,21 @@ mod tests {
         }
     }
 
+    /// The halves of ranges of lines.
+    fn halve_lines(
+        ranges: &[Range],
+        raw: &[u8],
+        before: impl Fn(&Range) -> Vec<u8>,
+    ) -> Option<[Part; 2]> {
+        let mut starts = Vec::new();
+        let mut from = 0;
+        for (_, raw) in pieces(ranges, raw) {
+            starts.extend(lines(raw).map(|(at, _)| from + at));
+            from += raw.len();
+        }
+        halve(ranges, raw, &starts, before)
+    }
+
     #[test]
     fn the_halves_are_the_whole_and_every_cut_is_at_a_record() {
         let texts: [&[u8]; 3] = [b"a\nbb\nccc\n", b"d\n", b"e\nf\nlast"];
@@ -104,7 +120,7 @@ mod tests {
             texts.iter().enumerate().map(|(at, raw)| range(at as u128, 100, raw)).collect();
         let raw = texts.concat();
         let [(first, left), (second, right)] =
-            halve(&ranges, &raw, |_| vec![b'x'; 64]).expect("seven records");
+            halve_lines(&ranges, &raw, |_| vec![b'x'; 64]).expect("seven records");
         assert_eq!([left.as_slice(), right.as_slice()].concat(), raw);
         assert_eq!(lines(&left).count(), 3);
         let parts: Vec<_> =
@@ -122,7 +138,7 @@ mod tests {
         let raw = b"one\ntwo\n";
         let before = vec![b'-'; 64];
         let [(first, _), (second, _)] =
-            halve(&[range(1, 64, raw)], raw, |_| before.clone()).expect("two records");
+            halve_lines(&[range(1, 64, raw)], raw, |_| before.clone()).expect("two records");
         let mut whole = before;
         whole.extend(b"one\n");
         assert_eq!(first[0].anchor, xxh3_64(&whole[whole.len() - 64..]));
@@ -132,17 +148,18 @@ mod tests {
     #[test]
     fn a_boundary_whose_file_cannot_be_read_is_unproven() {
         let raw = b"one\ntwo\n";
-        let [(first, _), _] = halve(&[range(1, 64, raw)], raw, |_| Vec::new()).expect("two");
+        let [(first, _), _] = halve_lines(&[range(1, 64, raw)], raw, |_| Vec::new()).expect("two");
         assert_eq!(first[0].anchor, UNPROVEN);
-        let [(first, _), _] = halve(&[range(1, 0, raw)], raw, |_| Vec::new()).expect("two");
+        let [(first, _), _] = halve_lines(&[range(1, 0, raw)], raw, |_| Vec::new()).expect("two");
         assert_eq!(first[0].anchor, xxh3_64(b"one\n"), "nothing stands before it");
         let long = [[b'a'; 70], [b'b'; 70]].map(|text| [&text[..], b"\n"].concat()).concat();
-        let [(first, _), _] = halve(&[range(1, 64, &long)], &long, |_| Vec::new()).expect("two");
+        let [(first, _), _] =
+            halve_lines(&[range(1, 64, &long)], &long, |_| Vec::new()).expect("two");
         assert_ne!(first[0].anchor, UNPROVEN, "it holds its proof itself");
     }
 
     #[test]
     fn a_single_record_is_not_cut() {
-        assert!(halve(&[range(1, 0, b"one\n")], b"one\n", |_| Vec::new()).is_none());
+        assert!(halve_lines(&[range(1, 0, b"one\n")], b"one\n", |_| Vec::new()).is_none());
     }
 }

@@ -178,3 +178,55 @@ fn assigned_timestamps_never_go_back() {
     let delivery = delivery(100);
     assert_eq!([50, 200, 150, 201].map(|now| delivery.assign_time(now)), [100, 200, 200, 201]);
 }
+
+/// A range of what a container printed.
+fn printed(file: u128, start: u64, raw: &str) -> Range {
+    let format = crate::stdio::StdioRules::ALL.format("c");
+    Range {
+        file: FileUid(file),
+        generation: 0,
+        start,
+        end: start + raw.len() as u64,
+        crc: crc32c::crc32c(raw.as_bytes()),
+        anchor: 0,
+        tags: Arc::new(record::Tags(vec![(record::Tags::FORMAT.into(), format)])),
+    }
+}
+
+#[test]
+fn a_record_that_a_rotation_cut_in_two_is_encoded_as_one() {
+    let delivery = delivery(0);
+    let parts = [
+        (1, 50, "1970-01-01T00:00:01Z stdout F whole\n1970-01-01T00:00:02Z stdout P old \n"),
+        (2, 0, "1970-01-01T00:00:03Z stdout F new\n1970-01-01T00:00:04Z stdout F next\n"),
+        (2, 72, "1970-01-01T00:00:05Z stdout F last\n"),
+    ];
+    let mut request = Request::begin(&delivery, Buffers::default());
+    for (file, start, raw) in parts {
+        request.put_again(&delivery, &printed(file, start, raw), raw.as_bytes());
+    }
+    let contents = |request: &Request| -> Vec<String> {
+        let records = request.body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let parsed = records.map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+        parsed.map(|record| record["content"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(contents(&request), ["whole", "old new", "next", "last"]);
+    assert_eq!(request.records, 4);
+    assert_eq!(delivery.account.get(crate::account::Count::Records), 4);
+    let [whole, joined, last] = &request.bounds.ranges[..] else { panic!("three ranges") };
+    assert_eq!((whole.start, joined.file, last.start), (50, FileUid(2), 72));
+}
+
+#[test]
+fn what_is_ignored_is_done_without_being_sent() {
+    let mut world = World::new(0);
+    let mut request = Request::begin(&delivery(0), Buffers::default());
+    let raw = "1970-01-01T00:00:01Z stdout F x\n";
+    let mut range = printed(9, 0, raw);
+    let rules = crate::stdio::StdioRules { stdout: false, ..crate::stdio::StdioRules::ALL };
+    range.tags = Arc::new(record::Tags(vec![(record::Tags::FORMAT.into(), rules.format("c"))]));
+    request.put_again(&delivery(0), &range, raw.as_bytes());
+    assert_eq!((request.records, request.body.len(), request.bounds.len()), (0, 0, 32));
+    let ticket = world.lane.journal_bounds(&request).unwrap();
+    assert!(matches!(world.lane.send(ticket, &request), Ok(crate::lane::Answer::Taken)));
+}

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use flusher::{Piece, RecordShape, encode_ndjson};
+use flusher::{Format, Piece, RecordShape, encode_ndjson};
 use record::{FileUid, PipelineKey, Tags};
 
 /// As much as a reader gives at once.
@@ -80,7 +80,14 @@ fn megabytes_per_second(shape: &RecordShape, tags: &Tags, raw: &[u8]) -> f64 {
         // Four pieces a request, as a delivery merges them.
         body.clear();
         for _ in 0..4 {
-            let piece = Piece { raw, file: FileUid(1), generation: 0, start: bytes, tags };
+            let piece = Piece {
+                raw,
+                file: FileUid(1),
+                generation: 0,
+                start: bytes,
+                tags,
+                format: Format::Lines,
+            };
             black_box(encode_ndjson(shape, &piece, 1_777_890_030_000_000_000, &mut body));
             bytes += raw.len() as u64;
         }

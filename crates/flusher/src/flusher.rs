@@ -35,6 +35,63 @@ pub struct Piece<'a> {
     pub start: u64,
     /// What the records are tagged with, in the order in which it is written.
     pub tags: &'a Tags,
+    /// How its records are found.
+    pub format: Format<'a>,
+}
+
+/// How the records of a piece are found in its bytes. The answer must be the same at a resend, so
+/// it may depend on nothing but the piece.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Format<'a> {
+    /// They are its lines.
+    #[default]
+    Lines,
+    /// A record may take several lines, and not all of what stands in them.
+    Items {
+        /// Finds them.
+        split: Split,
+        /// Where the bytes of further files begin: a record may have been cut in two by a
+        /// rotation. In order; empty for nearly all.
+        joins: &'a [Join],
+    },
+}
+
+/// Calls `out` with each record of a run of bytes, in the order in which they end. Pure.
+pub type Split = fn(&Tags, &[u8], &mut dyn FnMut(&Item<'_>)) -> Ended;
+
+/// One record as [`Split`] found it.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Where it begins in the run.
+    pub start: usize,
+    /// The record's text.
+    pub content: &'a [u8],
+    /// Further fields as (name, value), in the order in which they are written.
+    pub fields: &'a [(&'static str, &'a [u8])],
+    /// Its time in nanoseconds since 1970; `None`: the request's.
+    pub time: Option<i64>,
+}
+
+/// What [`Split`] came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Records that nobody wants.
+    pub dropped: u64,
+    /// Whether the run ends within a record, which was given as far as it goes.
+    pub is_open: bool,
+}
+
+/// Where a run goes on in another file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Position in the run of its first byte.
+    pub at: usize,
+    /// The file.
+    pub file: FileUid,
+    /// Which life of it.
+    pub generation: u32,
+    /// Offset in the file of that byte.
+    pub start: u64,
 }
 
 /// What encoding a piece did.
@@ -46,6 +103,10 @@ pub struct Encoded {
     pub replaced: u64,
     /// Cuts made in lines longer than [`record::RECORD_BYTES_MAX`].
     pub cut: u64,
+    /// Records that nobody wants, and that were not written.
+    pub dropped: u64,
+    /// Whether the (last) piece ends within a record.
+    pub is_open: bool,
 }
 
 impl AddAssign for Encoded {
@@ -53,6 +114,8 @@ impl AddAssign for Encoded {
         self.records += other.records;
         self.replaced += other.replaced;
         self.cut += other.cut;
+        self.dropped += other.dropped;
+        self.is_open = other.is_open;
     }
 }
 

@@ -6,13 +6,14 @@
 //! agent's to decide.
 //!
 //! ```
-//! use flusher::{BlackholeFlusher, Flusher, Outgoing, Piece, RecordShape, Verdict};
+//! use flusher::{BlackholeFlusher, Flusher, Format, Outgoing, Piece, RecordShape, Verdict};
 //! use record::{FileUid, RequestId, RequestKey, Tags, Ticket};
 //!
 //! let flusher = BlackholeFlusher::new(RecordShape::default());
 //! let tags = Tags(vec![("__path__".into(), "/var/log/app.log".into())]);
 //! let raw = b"say \"hi\"\n";
-//! let piece = Piece { raw, file: FileUid(1), generation: 0, start: 0, tags: &tags };
+//! let format = Format::Lines;
+//! let piece = Piece { raw, file: FileUid(1), generation: 0, start: 0, tags: &tags, format };
 //! let mut body = Vec::new();
 //! let encoded = flusher.encode(&piece, 1_777_890_030_000_000_000, &mut body);
 //! assert_eq!(
@@ -37,6 +38,7 @@ mod flusher;
 mod http;
 mod http_client;
 mod id;
+mod items;
 mod ndjson;
 mod output;
 mod rotation;
@@ -49,7 +51,9 @@ pub use backoff::{Backoff, RETRY_AFTER_MAX, RETRY_AFTER_MIN, retry_after};
 pub use blackhole::BlackholeFlusher;
 pub use error::Error;
 pub use file::{FileFlusher, FileOptions};
-pub use flusher::{Class, Encoded, Flusher, Journal, Outgoing, Piece, Settled};
+pub use flusher::{
+    Class, Encoded, Ended, Flusher, Format, Item, Join, Journal, Outgoing, Piece, Settled, Split,
+};
 pub use http::{Auth, Compression, HttpFlusher, HttpOptions, TlsOptions};
 pub use id::{Origin, record_id};
 pub use ndjson::encode_ndjson;

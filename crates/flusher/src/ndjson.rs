@@ -2,17 +2,19 @@
 //! `{"content":"...","__time__":1777890030,"__tag__:__path__":"...",...}`.
 //! Promise: a pure function of shape, time and piece; framing is [`record::lines`]' own. What is
 //! the same for all records of a piece is built once, and no line allocates or takes a lock.
-//! Not here: JSON text (`escape.rs`), ids (`id.rs`), where the body goes.
+//! Not here: records that are no lines (`items.rs`), JSON text (`escape.rs`), ids (`id.rs`), where
+//! the body goes.
 
 use memchr::memchr;
 use record::{RECORD_BYTES_MAX, record_len};
 
 use crate::escape::push_text;
 use crate::id::hex;
+use crate::items::{Items, encode_items};
 use crate::shape::TAG_PREFIX;
-use crate::{Encoded, Origin, Piece, RecordShape, record_id};
+use crate::{Encoded, Format, Origin, Piece, RecordShape, record_id};
 
-const NANOS_PER_SECOND: i64 = 1_000_000_000;
+pub(crate) const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// Appends the records of `piece` to `body`, `time` being their timestamp in nanoseconds since
 /// 1970.
@@ -23,6 +25,9 @@ pub fn encode_ndjson(
     body: &mut Vec<u8>,
 ) -> Encoded {
     let frame = Frame::new(shape, piece, time);
+    if let Format::Items { split, joins } = piece.format {
+        return encode_items(shape, piece, &Items { frame, split, joins, time }, body);
+    }
     let origin =
         Origin { file: piece.file, pipeline: shape.pipeline, generation: piece.generation };
     body.reserve(piece.raw.len() + piece.raw.len() / 2 + frame.len());
@@ -37,7 +42,7 @@ pub fn encode_ndjson(
         let offset = piece.start + position as u64;
         body.extend_from_slice(Frame::OPEN);
         encoded.replaced += u64::from(push_text(record, body));
-        frame.close(&origin, offset, record, body);
+        frame.close(&frame.constant, &origin, offset, record, body);
         encoded.records += 1;
         encoded.cut += u64::from(newline.is_none() && rest.len() > RECORD_BYTES_MAX);
         position += step;
@@ -46,22 +51,25 @@ pub fn encode_ndjson(
 }
 
 /// What surrounds a record's text.
-struct Frame {
+pub(crate) struct Frame {
     /// From the text's closing quote to the offset's value, or the id's, or the end.
     constant: Vec<u8>,
+    /// Where in it the tags begin.
+    tags_at: usize,
     has_offset: bool,
     /// From after the offset to the id's value.
     id_lead: Option<Vec<u8>>,
 }
 
 impl Frame {
-    const OPEN: &[u8] = b"{\"content\":\"";
+    pub(crate) const OPEN: &[u8] = b"{\"content\":\"";
 
     fn new(shape: &RecordShape, piece: &Piece<'_>, time: i64) -> Self {
         let mut constant = b"\",\"__time__\":".to_vec();
         let seconds = time.div_euclid(NANOS_PER_SECOND);
         constant.extend_from_slice(seconds.to_string().as_bytes());
-        for (name, value) in &piece.tags.0 {
+        let tags_at = constant.len();
+        for (name, value) in piece.tags.written() {
             push_name(&[TAG_PREFIX, name], &mut constant);
             push_text(value.as_bytes(), &mut constant);
             constant.push(b'"');
@@ -77,15 +85,28 @@ impl Frame {
             push_name(&[key], &mut lead);
             lead
         });
-        Self { constant, has_offset: shape.offset_key.is_some(), id_lead }
+        Self { constant, tags_at, has_offset: shape.offset_key.is_some(), id_lead }
     }
 
     fn len(&self) -> usize {
         Self::OPEN.len() + self.constant.len() + 64
     }
 
-    fn close(&self, origin: &Origin, offset: u64, raw: &[u8], body: &mut Vec<u8>) {
-        body.extend_from_slice(&self.constant);
+    /// What follows a record's time: its tags, and all that stands behind them.
+    pub(crate) fn tags(&self) -> &[u8] {
+        &self.constant[self.tags_at..]
+    }
+
+    /// Ends a record. `constant` is what stands before its offset and id.
+    pub(crate) fn close(
+        &self,
+        constant: &[u8],
+        origin: &Origin,
+        offset: u64,
+        raw: &[u8],
+        body: &mut Vec<u8>,
+    ) {
+        body.extend_from_slice(constant);
         if self.has_offset {
             push_number(offset, body);
         }
@@ -100,7 +121,7 @@ impl Frame {
 }
 
 /// Appends `,"NAME":"`.
-fn push_name(parts: &[&str], out: &mut Vec<u8>) {
+pub(crate) fn push_name(parts: &[&str], out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     for part in parts {
         push_text(part.as_bytes(), out);
@@ -109,7 +130,7 @@ fn push_name(parts: &[&str], out: &mut Vec<u8>) {
 }
 
 /// Appends a number in decimal.
-fn push_number(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn push_number(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     loop {
@@ -135,7 +156,7 @@ mod tests {
     }
 
     fn piece<'a>(raw: &'a [u8], tags: &'a Tags) -> Piece<'a> {
-        Piece { raw, file: FileUid(5), generation: 2, start: 1000, tags }
+        Piece { raw, file: FileUid(5), generation: 2, start: 1000, tags, format: Format::Lines }
     }
 
     fn shape(id: Option<&str>, offset: Option<&str>) -> RecordShape {
@@ -218,7 +239,7 @@ mod tests {
         for (raw, [records, replaced, cut]) in cases {
             let (tags, mut body) = (Tags::default(), Vec::new());
             let encoded = encode_ndjson(&shape(None, None), &piece(raw, &tags), 0, &mut body);
-            assert_eq!(encoded, Encoded { records, replaced, cut });
+            assert_eq!(encoded, Encoded { records, replaced, cut, ..Encoded::default() });
             assert_eq!(memchr::memchr_iter(b'\n', &body).count() as u64, records);
         }
     }

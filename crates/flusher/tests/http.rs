@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use endpoint::{Endpoint, Step};
 use flusher::{
-    Auth, Compression, Error, Flusher, HttpFlusher, HttpOptions, Outgoing, Piece, RecordShape,
-    Secret, TlsOptions, Verdict,
+    Auth, Compression, Error, Flusher, Format, HttpFlusher, HttpOptions, Outgoing, Piece,
+    RecordShape, Secret, TlsOptions, Verdict,
 };
 use record::{FileUid, RequestId, RequestKey, Tags, Ticket};
 
@@ -212,7 +212,14 @@ fn gzip_packs_the_same_body_into_the_same_bytes() {
     let flusher = flusher(HttpOptions { compression, ..HttpOptions::new(endpoint.url("/")) });
     let tags = Tags::default();
     let raw = b"one line\n".repeat(1000);
-    let piece = Piece { raw: &raw, file: FileUid(1), generation: 0, start: 0, tags: &tags };
+    let piece = Piece {
+        raw: &raw,
+        file: FileUid(1),
+        generation: 0,
+        start: 0,
+        tags: &tags,
+        format: Format::Lines,
+    };
     let mut body = Vec::new();
     flusher.encode(&piece, 0, &mut body);
     let (mut first, mut second) = (vec![1; 10], Vec::new());

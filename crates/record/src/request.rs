@@ -10,6 +10,23 @@ use crate::{Anchor, DeliveryKey, FileUid, RequestId, RequestKey, Spans};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Tags(pub Vec<(String, String)>);
 
+impl Tags {
+    /// Name of the entry that is no tag: its value says how the records are found in the raw
+    /// bytes, where they are not simply the lines. It stands first, is frozen and journaled with
+    /// the tags, and written into no record. No tag can have this name.
+    pub const FORMAT: &str = "";
+
+    /// How the records are found in the raw bytes; `None`: they are its lines.
+    pub fn format(&self) -> Option<&str> {
+        self.0.first().filter(|(name, _)| name == Self::FORMAT).map(|(_, format)| format.as_str())
+    }
+
+    /// What is written into the records.
+    pub fn written(&self) -> impl Iterator<Item = &(String, String)> {
+        self.0.iter().filter(|(name, _)| name != Self::FORMAT)
+    }
+}
+
 /// In place of an anchor's hash: nothing proves the position.
 pub const UNPROVEN: u64 = 0;
 

@@ -261,7 +261,13 @@ impl Agent {
             let is_there = source.is_some_and(|source| source.read_again(range).is_some());
             before.filter(|_| is_there).unwrap_or_default()
         };
-        let parts = split::halve(&request.bounds.ranges, &request.raw, before);
+        let mut starts = Vec::new();
+        let mut from = 0;
+        for (_, raw) in split::pieces(&request.bounds.ranges, &request.raw) {
+            starts.extend(record::lines(raw).map(|(at, _)| from + at));
+            from += raw.len();
+        }
+        let parts = split::halve(&request.bounds.ranges, &request.raw, &starts, before);
         let halves = parts.expect("two records or more").map(|(ranges, raw)| {
             let mut half = Request::begin(request.bounds.delivery, request.bounds.time);
             for (range, raw) in split::pieces(&ranges, &raw) {

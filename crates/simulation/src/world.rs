@@ -78,7 +78,7 @@ impl World {
             ledger.excuse(delivery, unwanted.iter().copied(), "before the first start");
         }
         let keys = Keys::default();
-        let spool_limit_bytes = SPOOL_LIMITS[usize::from(seed % LOW_LIMIT_EVERY == 0)];
+        let spool_limit_bytes = SPOOL_LIMITS[usize::from(seed.is_multiple_of(LOW_LIMIT_EVERY))];
         let (boot, now) = (1, 1_000_000_000);
         let outside =
             Outside { disk, logs, keys, destinations, ledger, spool_limit_bytes, boot, now };
