@@ -1,10 +1,15 @@
 //! Many short runs, each with troubles of its own, all by seed.
 //!
 //! A failing seed is printed with the command that plays it again; it is then committed in
-//! `REGRESSIONS`. `IRONTAIL_SIM_RUNS` says how many runs, `IRONTAIL_SIM_SHARD=i/n` which part.
+//! `REGRESSIONS`. `IRONTAIL_SIM_RUNS` says how many runs, `IRONTAIL_SIM_SHARD=i/n` which part,
+//! `IRONTAIL_SIM_THREADS` how many at once (one on each core unless told otherwise).
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods)] // A world has one thread; several worlds stand side by side.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use disk::Fault;
@@ -23,12 +28,16 @@ const ACTIONS: std::ops::Range<usize> = 20..90;
 /// Seeds that failed once.
 const REGRESSIONS: &[u64] = &[64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706];
 
+/// Raised by the first run that fails: no further one begins.
+static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+
 /// Tells how to see a failure again.
 struct Replay(u64);
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
+            HAS_FAILED.store(true, Ordering::Relaxed);
             let Replay(seed) = self;
             eprintln!("see it again: IRONTAIL_SIM_SEED={seed} cargo test -p simulation seeded");
         }
@@ -91,6 +100,47 @@ fn shard() -> (u64, u64) {
     parts.map_or((0, 1), |(at, of)| (at.parse().unwrap(), of.parse().unwrap()))
 }
 
+/// What happened in some runs, and how many they were.
+#[derive(Default)]
+struct Tally {
+    runs: u64,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn add(&mut self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (event, times) in counts {
+            *self.counts.entry(event).or_default() += times;
+        }
+    }
+}
+
+/// Plays the seeds that `next` gives, until it has no more or a run has failed.
+fn play(next: impl Fn() -> Option<u64>) -> Tally {
+    let mut tally = Tally::default();
+    while !HAS_FAILED.load(Ordering::Relaxed)
+        && let Some(seed) = next()
+    {
+        tally.add(run(seed));
+        tally.runs += 1;
+    }
+    tally
+}
+
+/// The same on several threads: whichever is free takes the next seed.
+fn play_on(threads: usize, next: impl Fn() -> Option<u64> + Sync) -> Tally {
+    let mut whole = Tally::default();
+    thread::scope(|scope| {
+        let players: Vec<_> = (0..threads).map(|_| scope.spawn(|| play(&next))).collect();
+        for player in players {
+            let part = player.join().expect("a run failed; its seed is above");
+            whole.runs += part.runs;
+            whole.add(part.counts);
+        }
+    });
+    whole
+}
+
 #[test]
 fn seeded_runs_keep_the_promise() {
     if let Some(seed) = number("IRONTAIL_SIM_SEED") {
@@ -98,16 +148,19 @@ fn seeded_runs_keep_the_promise() {
         return;
     }
     REGRESSIONS.iter().for_each(|seed| drop(run(*seed)));
-    let (at, of) = shard();
-    let begin = Instant::now();
-    let runs = (0..number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS)).filter(|seed| seed % of == at);
-    let (mut count, mut counts) = (0, BTreeMap::new());
-    for seed in runs {
-        run(seed).into_iter().for_each(|(event, times)| *counts.entry(event).or_insert(0) += times);
-        count += 1;
-    }
-    println!("{count} seeded runs, {:.0} a second", count as f64 / begin.elapsed().as_secs_f64());
+    let ((at, of), begin) = (shard(), Instant::now());
+    let last = number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS);
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = number("IRONTAIL_SIM_THREADS").map_or(cores, |threads| threads as usize);
+    let taken = AtomicU64::new(0);
+    let next = || {
+        let seed = at + of * taken.fetch_add(1, Ordering::Relaxed);
+        (seed < last).then_some(seed)
+    };
+    let Tally { runs, counts } = play_on(threads, next);
+    let a_second = runs as f64 / begin.elapsed().as_secs_f64();
+    println!("{runs} seeded runs, {a_second:.0} a second on {threads} threads");
     println!("{counts:#?}");
     let missing: Vec<_> = EVENTS.iter().filter(|event| !counts.contains_key(*event)).collect();
-    assert!(count < ENOUGH || missing.is_empty(), "never happened: {missing:?}");
+    assert!(runs < ENOUGH || missing.is_empty(), "never happened: {missing:?}");
 }
