@@ -55,6 +55,8 @@ pub struct RunArgs {
     pub on_lost_state: Option<OnLostState>,
     /// Refuse state on a file system that dies with the container.
     pub require_durable_state: bool,
+    /// Address of the admin endpoint.
+    pub admin: Option<String>,
 }
 
 /// `irontail state dump` and `verify`
@@ -93,9 +95,10 @@ irontail: a log agent that neither loses nor repeats a line over a restart
 usage:
   irontail collect GLOB... [--to stdout|FILE|URL] [--state-dir DIR] [--from beginning|end]
       collect files without a configuration, until a signal
-  irontail run [--config FILE|DIR]... [--state-dir DIR] [--on-lost-state POLICY]
-               [--require-durable-state]
-      run the configured pipelines
+  irontail run [--config FILE|DIR]... [--state-dir DIR] [--admin ADDR]
+               [--on-lost-state POLICY] [--require-durable-state]
+      run the configured pipelines; with --admin, serve /healthz, /readyz and /metrics
+      over HTTP, as in: --admin 127.0.0.1:9469
   irontail check [--config FILE|DIR]... [--state-dir DIR]
       validate, and print every parameter and what each pipeline would collect now
   irontail state dump|verify [--state-dir DIR]
@@ -164,6 +167,7 @@ fn run(parser: &mut lexopt::Parser) -> Result<Option<RunArgs>, lexopt::Error> {
             Long("state-dir") => args.state_dir = Some(parser.value()?.into()),
             Long("on-lost-state") => args.on_lost_state = Some(policy(&parser.value()?)?),
             Long("require-durable-state") => args.require_durable_state = true,
+            Long("admin") => args.admin = Some(parser.value()?.string()?),
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected()),
         }
@@ -247,12 +251,14 @@ mod tests {
         };
         assert_eq!(args.patterns, ["/a/*.log", "b"]);
         assert!(args.from_end);
-        let Ok(Command::Run(args)) = words("run --config a --config b --require-durable-state")
+        let Ok(Command::Run(args)) =
+            words("run --config a --config b --require-durable-state --admin=h:1")
         else {
             panic!()
         };
         assert_eq!(args.config.len(), 2);
         assert!(args.require_durable_state);
+        assert_eq!(args.admin.as_deref(), Some("h:1"));
         let Ok(Command::StateRewind(args)) = words("state rewind /a.log 17 --same-ids") else {
             panic!()
         };

@@ -7,6 +7,7 @@ use tail::{Event, Tail};
 
 use crate::follow::{Every, Following, SETTLE_EVERY};
 use crate::lane::Stop;
+use crate::pulse;
 use crate::threads::Raised;
 
 /// Looks at every file for the first time: when this returns, all that was saved has been found
@@ -20,6 +21,7 @@ pub fn collect_first(
     let (mut restored, mut listed) = (false, 0);
     let mut events = Vec::new();
     while !restored || listed < targets {
+        pulse::beat();
         tail.poll(Instant::now(), &mut events);
         for event in events.drain(..) {
             restored |= matches!(event, Event::Restored);
@@ -30,7 +32,7 @@ pub fn collect_first(
             return Err(Stop::Asked);
         }
     }
-    following.looked_at_all()
+    following.looked_at_all(tail)
 }
 
 /// Runs until the agent stops.
@@ -39,12 +41,14 @@ pub fn collect(tail: &mut Tail, following: &mut Following, stop: &Raised) -> Res
     let mut events = Vec::new();
     loop {
         let now = Instant::now();
+        pulse::beat();
         tail.poll(now, &mut events);
         for event in events.drain(..) {
             following.apply(event)?;
         }
         if settle.is_due(now) {
             following.settle();
+            following.show(tail);
         }
         if stop.wait(tail.next_due().saturating_duration_since(Instant::now())) {
             return Ok(());

@@ -10,6 +10,7 @@ use flusher::{Backoff, Flusher};
 use record::{DeliveryKey, OpenRequest};
 
 use crate::account::Account;
+use crate::lag::Lag;
 use crate::ready::Ready;
 use crate::spill::Endangered;
 use crate::unspool::Draining;
@@ -20,6 +21,10 @@ pub struct Terms {
     pub key: DeliveryKey,
     /// `pipeline/flusher`, for the agent's log.
     pub name: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The flusher's name in it.
+    pub flusher: String,
     /// Hash of the pipeline's configuration and of the encoder's version.
     pub encoding: u64,
     /// Raw bytes in a request, at most, but for a single longer record.
@@ -44,6 +49,8 @@ pub struct Delivery {
     pub draining: Draining,
     /// What was counted.
     pub account: Account,
+    /// How far it is behind its files.
+    pub lag: Lag,
     last_time: AtomicI64,
     resends: Mutex<VecDeque<OpenRequest>>,
     outage: Mutex<Option<Outage>>,
@@ -70,6 +77,7 @@ impl Delivery {
             endangered: Endangered::default(),
             draining: Draining::default(),
             account: Account::default(),
+            lag: Lag::default(),
             last_time: AtomicI64::new(last_time),
             resends: Mutex::default(),
             outage: Mutex::default(),

@@ -4,17 +4,20 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use checkpoint::ForeignFile;
-use record::{FileSeen, FileUid, Progress};
+use record::{DeliveryKey, FileSeen, FileUid, Progress};
 use settings::FirstStart;
-use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source};
+use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source, Tail};
 
 use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::first_start;
+use crate::lag::{Behind, Marks};
 use crate::lane::{Shared, Stop};
+use crate::readiness::Condition;
 use crate::ready::Cursor;
 use crate::translate::Tagging;
 
@@ -64,6 +67,7 @@ struct Followed {
     source: Arc<Source>,
     cursors: Vec<(Arc<Delivery>, Arc<Cursor>)>,
     settled: u64,
+    marks: Marks,
 }
 
 impl Following {
@@ -114,9 +118,13 @@ impl Following {
     }
 
     /// The first look is over: what iLogtail left has been used.
-    pub fn looked_at_all(&mut self) -> Result<(), Stop> {
+    pub fn looked_at_all(&mut self, tail: &Tail) -> Result<(), Stop> {
         self.looked = true;
-        self.shared.persist_alone(|checkpoint| checkpoint.forget_foreign())
+        self.shared.persist_alone(|checkpoint| checkpoint.forget_foreign())?;
+        self.settle();
+        self.show(tail);
+        self.shared.board.readiness.meet(Condition::Files);
+        Ok(())
     }
 
     /// Offers a file to every delivery that has something to read in it.
@@ -233,6 +241,7 @@ impl Following {
             source: source.clone(),
             cursors: Vec::new(),
             settled: 0,
+            marks: Marks::default(),
         });
         file.cursors.push((delivery.clone(), cursor.clone()));
         self.link_family(source, delivery);
@@ -278,23 +287,55 @@ impl Following {
         })
     }
 
-    /// Tells the tail how far every delivery is, so that descriptors can be closed.
+    /// Tells the tail how far every delivery is, so that descriptors can be closed, and reckons
+    /// how far each is behind.
     pub fn settle(&mut self) {
+        let now = Instant::now();
+        let mut behind: HashMap<DeliveryKey, Behind> = HashMap::new();
         for ((uid, generation), file) in &mut self.files {
-            if file.settled >= file.source.size() {
+            let size = file.source.size();
+            if file.settled >= size {
+                file.marks.forget(size);
                 continue;
             }
-            let acked = |delivery: &Delivery| {
+            file.marks.note(size, now);
+            let mut least = None;
+            for (delivery, _) in &file.cursors {
                 let key = delivery.terms.key;
-                self.shared.checkpoint.progress(key, *uid, *generation).acked.covered_from(0)
-            };
-            let least = file.cursors.iter().map(|(delivery, _)| acked(delivery)).min();
+                let acked = self.shared.checkpoint.progress(key, *uid, *generation).acked;
+                let upto = acked.covered_from(0);
+                let bytes = acked.gaps(upto, size).iter().map(|(start, end)| end - start).sum();
+                behind.entry(key).or_default().add(bytes, file.marks.since(upto));
+                least = Some(least.map_or(upto, |least: u64| least.min(upto)));
+            }
             let settled = least.unwrap_or_default();
+            file.marks.forget(settled);
             if settled > file.settled {
                 file.settled = settled;
                 file.source.settle(settled);
             }
         }
+        self.show_lag(&behind);
+    }
+
+    fn show_lag(&self, behind: &HashMap<DeliveryKey, Behind>) {
+        let waiting = self.shared.spool.waiting();
+        for delivery in self.inputs.iter().flat_map(|input| &input.deliveries) {
+            let key = delivery.terms.key;
+            let spooled_bytes = waiting.get(&key).map_or(0, |waiting| waiting.bytes);
+            let files = behind.get(&key).copied().unwrap_or_default();
+            delivery.lag.show(Behind { spooled_bytes, ..files });
+        }
+    }
+
+    /// Shows how the files stand.
+    pub fn show(&self, tail: &Tail) {
+        let board = &self.shared.board;
+        board.files.store(self.files.len() as u64, Ordering::Relaxed);
+        board.open_files.store(tail.open_files() as u64, Ordering::Relaxed);
+        board.skipped.store(self.skipped, Ordering::Relaxed);
+        board.unreadable.store(self.unreadable, Ordering::Relaxed);
+        board.spool_bytes.store(self.shared.spool.bytes(), Ordering::Relaxed);
     }
 
     /// How the files stand.

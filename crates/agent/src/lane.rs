@@ -11,6 +11,7 @@ use record::{OpenRequest, Range, Ticket};
 use spool::{Place, Spool};
 
 use crate::account::Count;
+use crate::board::Board;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::Delivery;
 use crate::format::starts;
@@ -18,7 +19,7 @@ use crate::ready::{Cursor, Taken};
 use crate::request::{Buffers, Request};
 use crate::sources::Sources;
 use crate::threads::Raised;
-use crate::{resend, split};
+use crate::{pulse, resend, split};
 
 /// Why a lane ends.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ pub struct Shared {
     pub deadline: Raised,
     /// How long an outage may have lasted for the shutdown to still wait for its end.
     pub patience: Duration,
+    /// What the agent shows of itself.
+    pub board: Arc<Board>,
 }
 
 /// One sender of a delivery.
@@ -108,6 +111,7 @@ impl Lane {
     /// what is ready.
     pub fn next_request(&mut self) -> Result<Request, Stop> {
         loop {
+            pulse::beat();
             self.settle_if_due()?;
             // What the last run left open is finished also by an agent that stops.
             let stopping = self.shared.stop.is();
@@ -217,7 +221,8 @@ impl Lane {
             };
             self.delivery.account.add(Count::SentBytes, request.bounds.len());
             self.delivery.account.add(Count::SentRecords, request.records);
-            let (after, reason) = match self.delivery.flusher.send(&outgoing) {
+            let verdict = pulse::rest(|| self.delivery.flusher.send(&outgoing));
+            let (after, reason) = match verdict {
                 Verdict::Retry { after, reason, .. } => (after, reason),
                 Verdict::Broken { reason } => return Err(Stop::Broken(reason)),
                 Verdict::Taken => return Ok(self.answered(Answer::Taken)),
@@ -232,10 +237,8 @@ impl Lane {
             }
             self.delivery.account.add(Count::Retries, 1);
             let failing = self.delivery.failed(&reason, Instant::now());
-            self.pause(
-                self.delivery.terms.backoff.delay(attempt, ticket.request.0, after),
-                failing,
-            )?;
+            let delay = self.delivery.terms.backoff.delay(attempt, ticket.request.0, after);
+            pulse::rest(|| self.pause(delay, failing))?;
             attempt += 1;
         }
     }
@@ -306,7 +309,7 @@ impl Lane {
             return Ok(());
         }
         let (checkpoint, delivery) = (&self.shared.checkpoint, &self.delivery);
-        let result = delivery.flusher.commit(&mut |settled| {
+        let mut journal = |settled: &flusher::Settled<'_>| {
             match settled.requests {
                 [] => checkpoint.keep_receipt(delivery.terms.key, settled.receipt)?,
                 requests => checkpoint.taken(requests, settled.receipt)?,
@@ -315,7 +318,8 @@ impl Lane {
                 checkpoint.sync()?;
             }
             Ok(())
-        });
+        };
+        let result = pulse::rest(|| delivery.flusher.commit(&mut journal));
         let unsettled = std::mem::take(&mut self.unsettled);
         match result {
             Ok(()) => {
@@ -435,6 +439,7 @@ impl Shared {
         mut failed: impl FnMut(&checkpoint::Error),
     ) -> Result<T, Stop> {
         loop {
+            pulse::beat();
             match write(&self.checkpoint) {
                 Ok(value) => return Ok(value),
                 Err(error) => failed(&error),

@@ -1,7 +1,9 @@
 //! The binary `irontail`: what the command line asks for, done, and the exit code.
 
 mod account;
+mod admin;
 mod args;
+mod board;
 mod check;
 mod collect;
 mod dead_letter;
@@ -12,9 +14,12 @@ mod exit;
 mod first_start;
 mod follow;
 mod format;
+mod lag;
 mod lane;
 mod node;
 mod plan;
+mod pulse;
+mod readiness;
 mod ready;
 mod receive;
 mod relocate;

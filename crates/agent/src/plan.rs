@@ -42,6 +42,7 @@ pub fn configured(args: &RunArgs) -> Result<Plan, Vec<String>> {
         state_dir: args.state_dir.clone(),
         on_lost_state: args.on_lost_state,
         require_durable_state: args.require_durable_state,
+        admin: args.admin.clone(),
         ..CommandLine::default()
     };
     let parameters = parameters(&command_line)?;

@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 use checkpoint::Checkpoint;
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use disk::{Disk, RealDisk};
+use settings::{Pipeline, Setting};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tail::Tail;
 
+use crate::admin;
+use crate::board::Board;
 use crate::collect::{collect, collect_first};
 use crate::deliver::deliver;
 use crate::delivery::Delivery;
@@ -24,9 +27,11 @@ use crate::follow::{Following, Standing};
 use crate::lane::{Lane, Shared, Stop};
 use crate::node;
 use crate::plan::Plan;
+use crate::pulse;
+use crate::readiness::Condition;
 use crate::spill::spill;
 use crate::start::{self, Started};
-use crate::threads::{Flag, Raised, spawn};
+use crate::threads::{Flag, spawn, spawn_loop};
 
 /// How often what was journaled is made safe from power loss.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -45,15 +50,28 @@ pub fn run(plan: Plan) -> Exit {
             return Exit::Usage;
         }
     };
+    let board = Arc::new(Board::new());
+    if let Err(reason) = open_admin(&plan, &board) {
+        log::error!("{reason}");
+        return Exit::Usage;
+    }
     let (mut stop, mut deadline) = (Flag::new(), Flag::new());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    match start::start(disk, &plan, stop.raised(), deadline.raised(), &signals) {
+    match start::start(disk, &plan, board, (stop.raised(), deadline.raised()), &signals) {
         Ok(started) => Running::new(started, plan).supervise(&signals, &mut stop, &mut deadline),
         Err(start::Refusal { exit, reason }) => {
             log::error!("{reason}");
             exit
         }
     }
+}
+
+/// The admin endpoint, where one is asked for; before all else, so that a start that takes long
+/// can be watched.
+fn open_admin(plan: &Plan, board: &Arc<Board>) -> Result<(), String> {
+    let Setting { value: Some(address), origin } = &plan.parameters.admin else { return Ok(()) };
+    let (value, origin) = (address.clone(), origin.clone());
+    admin::open(&Setting { value, origin }, board)
 }
 
 /// Signals as values: each SIGTERM or SIGINT sends its name.
@@ -87,6 +105,10 @@ struct Running {
 
 impl Running {
     fn new(started: Started, plan: Plan) -> Self {
+        if plan.pipelines.iter().any(Pipeline::needs_containers) {
+            let reason = "the containers have not been listed yet";
+            started.shared.board.readiness.miss(Condition::Containers, reason);
+        }
         Self {
             checkpoint: started.shared.checkpoint.clone(),
             deliveries: started.deliveries,
@@ -115,6 +137,7 @@ impl Running {
         };
         let reason = wait_for_reason(signals, &lanes_ended, &watcher.done);
         let asked = Instant::now();
+        self.shared.board.readiness.miss(Condition::Running, "the agent is stopping");
         stop.raise();
         self.drain(signals, &lanes_ended, asked);
         deadline.raise();
@@ -126,7 +149,10 @@ impl Running {
     fn spawn_all(&mut self, ended: Sender<Ended>) -> std::io::Result<Watcher> {
         let (shared, deliveries) = (self.shared.clone(), self.deliveries.clone());
         let spilling = ended.clone();
-        spawn("spill", move || {
+        let board = self.shared.board.clone();
+        let _ = board.deliveries.set(deliveries.clone());
+        board.readiness.meet(Condition::Loaded);
+        spawn_loop(&board.pulses, "spill", "spill", move || {
             // What it could not save is still open in the journal, and said so there.
             let _ = spill(&shared, &deliveries);
             drop(spilling);
@@ -146,7 +172,8 @@ impl Running {
         let (targets, stop) = (self.targets, self.shared.stop.clone());
         let interval = self.dump_interval;
         let (alive, done) = bounded(0);
-        let thread = spawn("collect", move || {
+        let pulses = shared.board.pulses.clone();
+        let thread = spawn_loop(&pulses, "collect", "collect", move || {
             let _alive = alive;
             let first = collect_first(&mut tail, &mut following, targets, &stop);
             let lanes = first.and_then(|()| {
@@ -252,12 +279,16 @@ fn spawn_lanes(
     ended: Sender<Ended>,
     dump_interval: Duration,
 ) -> std::io::Result<()> {
-    let (checkpoint, stop) = (shared.checkpoint.clone(), shared.stop.clone());
-    spawn("checkpoint", move || keep_checkpoint(&checkpoint, dump_interval, &stop))?;
+    let pulses = &shared.board.pulses;
+    let keeping = shared.clone();
+    spawn_loop(pulses, "checkpoint", "checkpoint", move || {
+        keep_checkpoint(&keeping, dump_interval);
+    })?;
     for delivery in deliveries {
         for _ in 0..delivery.terms.concurrency {
             let (delivery, shared, ended) = (delivery.clone(), shared.clone(), ended.clone());
-            spawn("deliver", move || {
+            let what = format!("deliver {}", delivery.terms.name);
+            spawn_loop(pulses, "deliver", &what, move || {
                 let mut lane = Lane::new(delivery, shared);
                 let stop = deliver(&mut lane);
                 let broken = match stop {
@@ -291,10 +322,12 @@ fn wait_for_reason(
 
 /// Syncs the journal each second, and writes the snapshot when it is due. Readers and senders
 /// never wait for it.
-fn keep_checkpoint(checkpoint: &Checkpoint, interval: Duration, stop: &Raised) {
+fn keep_checkpoint(shared: &Shared, interval: Duration) {
+    let Shared { checkpoint, stop, board, .. } = shared;
     let mut snapshot = crate::follow::Every::new(interval, Instant::now());
     let mut failing = false;
     while !stop.wait(SYNC_EVERY) {
+        pulse::beat();
         let mut result = Ok(());
         if checkpoint.last_sequence() > checkpoint.durable_sequence() || failing {
             result = checkpoint.sync();
@@ -304,10 +337,19 @@ fn keep_checkpoint(checkpoint: &Checkpoint, interval: Duration, stop: &Raised) {
         }
         match result {
             Ok(()) if failing => log::info!("progress can be written again"),
-            Err(error) if !failing => log::error!("progress cannot be made durable: {error}"),
+            Err(error) => {
+                let text = format!("progress cannot be made durable: {error}");
+                if !failing {
+                    log::error!("{text}");
+                }
+                board.readiness.miss(Condition::Progress, text);
+            }
             _ => {}
         }
         failing = checkpoint.is_degraded();
+        if !failing {
+            board.readiness.meet(Condition::Progress);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use settings::{FirstStart, OnLostState, Parameters, Pipeline};
 use spool::{FrameHead, Spool, Standing};
 use tail::{Foreign, SavedFile, Tail};
 
+use crate::board::Board;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::{Delivery, Terms};
 use crate::exit::Exit;
@@ -21,6 +22,7 @@ use crate::follow::{Following, Input};
 use crate::lane::Shared;
 use crate::node;
 use crate::plan::Plan;
+use crate::readiness::Condition;
 use crate::relocate::relocate;
 use crate::run::state_dirs;
 use crate::sources::Sources;
@@ -71,12 +73,12 @@ impl Refusal {
 pub fn start(
     disk: Arc<dyn Disk>,
     plan: &Plan,
-    stop: Raised,
-    deadline: Raised,
+    board: Arc<Board>,
+    (stop, deadline): (Raised, Raised),
     signals: &Receiver<&'static str>,
 ) -> Result<Started, Refusal> {
     let locks = lock_state(&*disk, plan, signals)?;
-    warn_of_volatile_state(plan)?;
+    warn_of_volatile_state(plan, &board)?;
     if let Some(note) = bring_old_state(&*disk, plan)? {
         log::warn!("{note}");
     }
@@ -93,6 +95,7 @@ pub fn start(
         stop,
         deadline,
         patience: STOP_PATIENCE,
+        board,
     };
     let by_pipeline = deliveries(&disk, plan, &checkpoint, &recovery, &spooled)?;
     let tail = tail(plan, &checkpoint, &recovery, &by_pipeline);
@@ -134,7 +137,7 @@ fn lock_state(
 }
 
 /// State in a container's own layer or in memory dies with the container.
-fn warn_of_volatile_state(plan: &Plan) -> Result<(), Refusal> {
+fn warn_of_volatile_state(plan: &Plan, board: &Board) -> Result<(), Refusal> {
     for dir in state_dirs(plan) {
         let Ok(kind) = disk::filesystem(&dir) else { continue };
         if !kind.is_volatile() {
@@ -149,6 +152,7 @@ fn warn_of_volatile_state(plan: &Plan) -> Result<(), Refusal> {
             return Err(Refusal::state(text));
         }
         log::warn!("{text}");
+        board.readiness.miss(Condition::Durable, text);
     }
     Ok(())
 }
@@ -286,6 +290,8 @@ fn deliveries(
             let terms = Terms {
                 key,
                 name: format!("{}/{}", pipeline.name, config.name),
+                pipeline: pipeline.name.clone(),
+                flusher: config.name.clone(),
                 encoding: pipeline.shape_hash(index) ^ flusher.encoding(),
                 request_bytes_max,
                 backoff: translate::backoff(config),

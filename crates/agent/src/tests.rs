@@ -11,6 +11,7 @@ use flusher::{Backoff, BlackholeFlusher, RecordShape};
 use record::{DeliveryKey, FileUid, FlusherKey, PipelineKey, Range, RequestId, Ticket};
 use spool::{Spool, Standing};
 
+use crate::board::Board;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::{Delivery, Terms};
 use crate::lane::{Lane, Shared};
@@ -39,6 +40,8 @@ fn delivery(last_time: i64) -> Delivery {
     let terms = Terms {
         key: KEY,
         name: "app/blackhole".into(),
+        pipeline: "app".into(),
+        flusher: "blackhole".into(),
         encoding: 0,
         request_bytes_max: 1000,
         backoff: Backoff::default(),
@@ -76,6 +79,7 @@ impl World {
             stop: over.raised(),
             deadline: over.raised(),
             patience: Duration::ZERO,
+            board: Arc::new(Board::new()),
         };
         let delivery = Arc::new(delivery(0));
         let mut lane = Lane::new(delivery.clone(), shared.clone());

@@ -1,12 +1,15 @@
 //! The one place where threads are spawned, and the signal by which they all end.
 //!
-//! Threads of a running agent: main (signals, supervision), `collect` (polls, offers), one or more
-//! `deliver` a delivery, `checkpoint` (group sync, snapshots). No queue of data lies between
+//! Threads of a running agent: main (supervision), `signals`, `admin` (answers HTTP), and the
+//! loops, each with a pulse: `collect` (polls, offers), one or more `deliver` a delivery, `spill`
+//! (saves what vanishes), `checkpoint` (group sync, snapshots). No queue of data lies between
 //! them: a delivery reads only what it is ready to send.
 
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+
+use crate::pulse::Pulses;
 
 /// Starts a thread under a name that a debugger and `top -H` show.
 #[expect(clippy::disallowed_methods, reason = "the one place")]
@@ -16,6 +19,25 @@ where
     F: FnOnce() -> T + Send + 'static,
 {
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+/// Starts a thread that is a loop: while it runs, /healthz looks whether it turns. `what` names
+/// it there.
+pub fn spawn_loop<T, F>(
+    pulses: &Pulses,
+    name: &str,
+    what: &str,
+    body: F,
+) -> std::io::Result<JoinHandle<T>>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    let beating = pulses.add(what);
+    spawn(name, move || {
+        beating.begin();
+        body()
+    })
 }
 
 /// A signal that is raised once and stays: every holder of [`Raised`] wakes.

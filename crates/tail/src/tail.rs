@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use record::{Anchor, FileSeen, FileUid, NodeId};
@@ -194,6 +195,11 @@ impl Tail {
     /// All generations that are followed.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
         self.files.iter().filter_map(|(_, file)| file.source.as_ref())
+    }
+
+    /// How many descriptors of files are open.
+    pub fn open_files(&self) -> usize {
+        self.shared.descriptors.load(Ordering::Relaxed)
     }
 
     /// A file that this process writes: it is never read.
