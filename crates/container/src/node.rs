@@ -23,12 +23,16 @@ use crate::walk::{file_type, resolve_error};
 pub struct FileStat {
     /// Where the host's file system keeps it.
     pub identity: Identity,
-    /// Its kind; never a link, they are followed.
+    /// Its kind; a link only where links were not to be followed.
     pub kind: FileKind,
     /// Length in bytes.
     pub len: u64,
+    /// How many names it has.
+    pub links: u64,
     /// Last change of its content in nanoseconds since 1970.
     pub modified: i64,
+    /// Last change of anything about it in nanoseconds since 1970.
+    pub changed: i64,
 }
 
 /// Kind of a directory entry or of what a path leads to.
@@ -40,8 +44,12 @@ pub enum FileKind {
     Dir,
     /// A symbolic link (in a listing).
     Link,
-    /// A FIFO, a socket or a device: never opened.
-    Special,
+    /// A named pipe: never opened.
+    Fifo,
+    /// A socket: never opened.
+    Socket,
+    /// A device: never opened.
+    Device,
     /// The file system does not say (in a listing): ask for its stat.
     Unknown,
 }
@@ -52,8 +60,10 @@ impl FileKind {
             FileType::RegularFile => FileKind::File,
             FileType::Directory => FileKind::Dir,
             FileType::Symlink => FileKind::Link,
+            FileType::Fifo => FileKind::Fifo,
+            FileType::Socket => FileKind::Socket,
+            FileType::CharacterDevice | FileType::BlockDevice => FileKind::Device,
             FileType::Unknown => FileKind::Unknown,
-            _ => FileKind::Special,
         }
     }
 }
@@ -74,7 +84,9 @@ pub(crate) fn stat_node(node: &OwnedFd) -> io::Result<FileStat> {
         },
         kind: FileKind::from_type(FileType::from_raw_mode(stat.stx_mode.into())),
         len: stat.stx_size,
+        links: stat.stx_nlink.into(),
         modified: nanos(stat.stx_mtime),
+        changed: nanos(stat.stx_ctime),
     })
 }
 

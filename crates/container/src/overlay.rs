@@ -46,7 +46,7 @@ pub(crate) fn fill_dirs(host: &HostRoot, own_mounts: &str, container: &mut Conta
 }
 
 /// The overlay at `mount_point` in a mountinfo file (proc(5)): the last one there is on top.
-fn in_mountinfo(mountinfo: &str, mount_point: &Path) -> Option<OverlayDirs> {
+pub(crate) fn in_mountinfo(mountinfo: &str, mount_point: &Path) -> Option<OverlayDirs> {
     mountinfo.lines().rev().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
         let point = unescape(mount.split(' ').nth(4)?);

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::host::Process;
-use crate::map_path::Area;
+use crate::map_path::{Area, clean};
 use crate::node::{self, FileStat, Listing};
 use crate::walk::{self, Found, Tree, not_found, resolve_error};
 use crate::{Container, Error, HostRoot, PathMap};
@@ -96,6 +96,27 @@ impl ContainerRoot {
         node::stat_node(&node).map_err(|e| resolve_error(path, e))
     }
 
+    /// Looks at `path` itself, which may be a link.
+    pub fn stat_link(&self, path: &Path) -> Result<FileStat, Error> {
+        let path = clean(path);
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+            return self.stat(&path);
+        };
+        let Found { path: dir, node } = walk::walk(self, dir)?;
+        let at = dir.join(name);
+        let found = match self.enter(&at) {
+            Some(entered) => Some(entered?),
+            None => walk::look_in(node.as_ref(), name).map_err(|e| resolve_error(&path, e))?,
+        };
+        let found = found.or_else(|| self.lower_node(&at)).ok_or_else(|| not_found(&path))?;
+        node::stat_node(&found).map_err(|e| resolve_error(&path, e))
+    }
+
+    /// The path without links, in this tree; the file has to exist.
+    pub fn real(&self, path: &Path) -> Result<PathBuf, Error> {
+        self.node(path).map(|(_, resolved)| resolved)
+    }
+
     /// Lists a directory: what the container wrote there, and what is mounted in it. Names that
     /// only the image has are not there.
     pub fn list(&self, path: &Path) -> Result<Listing, Error> {
@@ -125,6 +146,19 @@ impl ContainerRoot {
             Area::Unknown => Error::Unmapped { container: self.name.clone(), path: path.into() },
             _ => not_found(path),
         }
+    }
+
+    /// What the image alone has at `at`, where that is a link.
+    fn lower_node(&self, at: &Path) -> Option<OwnedFd> {
+        if self.map.area_of(at).0 != Path::new("/") {
+            return None;
+        }
+        let found = self.lower_dirs.iter().find_map(|dir| {
+            let dir = self.host.node(dir).ok()?;
+            walk::look_below(dir, at).ok()?
+        })?;
+        let is_link = walk::link_target(&found).is_ok_and(|target| target.is_some());
+        is_link.then_some(found)
     }
 
     /// The source of the mount at `at`, if it is still what it was.
@@ -158,7 +192,8 @@ impl ContainerRoot {
         let refused =
             |source| Error::Tmpfs { container: self.name.clone(), path: at.into(), source };
         let Some(pid) = self.pid else {
-            return Err(refused(io::Error::other("the container does not run")));
+            let none = io::ErrorKind::NotFound;
+            return Err(refused(io::Error::new(none, "the container does not run")));
         };
         let process = Process::open(&self.host, pid, &self.id).map_err(|error| match error {
             Error::Resolve { source, .. } => refused(source),
@@ -183,13 +218,6 @@ impl Tree for ContainerRoot {
     /// The image may hold links (`/var/run`, a log directory that points to a volume) that the
     /// container never wrote, so that they are not in its upper directory.
     fn hidden_link(&self, at: &Path) -> Option<PathBuf> {
-        if self.map.area_of(at).0 != Path::new("/") {
-            return None;
-        }
-        let found = self.lower_dirs.iter().find_map(|dir| {
-            let dir = self.host.node(dir).ok()?;
-            walk::look_below(dir, at).ok()?
-        })?;
-        walk::link_target(&found).ok()?
+        walk::link_target(&self.lower_node(at)?).ok()?
     }
 }

@@ -87,11 +87,7 @@ fn step(
     if let Some(entered) = tree.enter(&next) {
         return Ok(Step::Into(Some(entered.map_err(StepError::Tree)?)));
     }
-    let found = match node.map(|dir| open_no_follow(dir.as_fd(), name)) {
-        None | Some(Err(rustix::io::Errno::NOENT)) => None,
-        Some(Err(error)) => return Err(StepError::Io(error.into())),
-        Some(Ok(found)) => Some(found),
-    };
+    let found = look_in(node, name).map_err(StepError::Io)?;
     let target = match &found {
         Some(found) => link_target(found).map_err(StepError::Io)?,
         None => tree.hidden_link(&next),
@@ -119,6 +115,15 @@ fn open_no_follow(dir: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Owned
     debug_assert!(!name.as_bytes().contains(&b'/') && name != "..");
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(dir, name, flags, Mode::empty())
+}
+
+/// What has this name in a directory; `None` where nothing has, or there is no directory.
+pub(crate) fn look_in(dir: Option<&OwnedFd>, name: &OsStr) -> io::Result<Option<OwnedFd>> {
+    match dir.map(|dir| open_no_follow(dir.as_fd(), name)) {
+        None | Some(Err(rustix::io::Errno::NOENT)) => Ok(None),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(found)) => Ok(Some(found)),
+    }
 }
 
 /// What lies at `path` below `dir` where no component is a link; `None` where one is, or is
