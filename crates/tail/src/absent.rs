@@ -22,6 +22,8 @@ pub(crate) struct Absent {
     pub(crate) settled: u64,
     /// Whether it was saved and was not met since the start.
     pub(crate) is_saved: bool,
+    /// Whether it was somebody's that is gone: nobody needs to look for it before it is forgotten.
+    pub(crate) is_orphan: bool,
     pub(crate) since: Instant,
     /// How many full searches did not meet it, and when the last of them was over.
     searches: u32,
@@ -44,7 +46,15 @@ impl Absents {
         self.note(generation);
         self.by_inode.entry(known.seen.identity.inode).or_default().push(generation);
         self.by_family.entry(known.seen.logical.clone()).or_default().push(generation);
-        let absent = Absent { known, settled, is_saved, since: now, searches: 0, searched: now };
+        let absent = Absent {
+            known,
+            settled,
+            is_saved,
+            is_orphan: false,
+            since: now,
+            searches: 0,
+            searched: now,
+        };
         self.table.insert(generation, absent);
     }
 
@@ -60,6 +70,13 @@ impl Absents {
     pub(crate) fn meet(&mut self, generation: Generation) {
         if let Some(absent) = self.table.get_mut(&generation) {
             absent.is_saved = false;
+        }
+    }
+
+    /// Those of families that this is true of were somebody's that is gone.
+    pub(crate) fn orphan(&mut self, is_its: impl Fn(&Path) -> bool) {
+        for absent in self.table.values_mut().filter(|absent| !absent.is_orphan) {
+            absent.is_orphan = is_its(&absent.known.seen.logical);
         }
     }
 
@@ -122,6 +139,13 @@ impl Absents {
     /// Forgets that a file ever was, when none of its generations is left.
     pub(crate) fn forget(&mut self, uid: FileUid) {
         self.latest.remove(&uid);
+    }
+
+    /// How many entries all its tables have.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> usize {
+        let Self { table, by_inode, by_family, latest } = self;
+        table.len() + by_inode.len() + by_family.len() + latest.len()
     }
 
     pub(crate) fn has_other(&self, uid: FileUid) -> bool {

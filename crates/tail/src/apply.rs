@@ -10,7 +10,7 @@ use record::Anchor;
 use crate::begin::Seed;
 use crate::bytes::{anchor_at, begin};
 use crate::descriptor::Descriptor;
-use crate::files::{Doubt, Id};
+use crate::files::{Doubt, Id, Wanting};
 use crate::open::identity;
 use crate::restore::Fate;
 use crate::settle::{Case, Origin};
@@ -83,7 +83,9 @@ impl Tail {
             // Nobody wants the name that it bears now: those do that collected it under its own.
             let targets = self.discovery.targets.iter();
             let wanting = targets.filter(|(_, target)| target.matches(&logical));
-            record.targets = wanting.map(|(index, _)| (index, false)).collect();
+            let at_start = record.at_start;
+            let wanting = wanting.map(|(target, _)| Wanting { target, member: false, at_start });
+            record.targets = wanting.collect();
         }
         if record.targets.is_empty() {
             self.files.remove(id);
@@ -196,9 +198,9 @@ impl Tail {
             return !begin.is_empty();
         }
         let targets =
-            file.targets.iter().filter_map(|(number, _)| self.discovery.targets.get(*number));
+            file.targets.iter().filter_map(|want| self.discovery.targets.get(want.target));
         let patience = targets.map(|target| target.flush_timeout).min().unwrap_or_default();
-        let is_rotated = file.at_start && file.targets.iter().all(|(_, member)| *member);
-        is_rotated || file.stat.links == 0 || self.now >= file.since + patience
+        let is_rotated = file.at_start && file.targets.iter().all(|want| want.member);
+        is_rotated || file.is_ending || file.stat.links == 0 || self.now >= file.since + patience
     }
 }

@@ -7,7 +7,7 @@ use record::{Anchor, FileSeen, FileUid};
 
 use crate::bytes::begin;
 use crate::descriptor::Descriptor;
-use crate::files::Id;
+use crate::files::{Id, Wanting};
 use crate::identity::Known;
 use crate::open::identity;
 use crate::settle::known_of;
@@ -68,20 +68,20 @@ impl Tail {
         self.files.set_source(id, Arc::clone(&source));
         self.warm_if_new(id);
         let Some(record) = self.files.get(id) else { return };
-        let found = |targets, member| Found {
-            source: Arc::clone(&source),
-            targets,
-            known: seed.is_known,
-            at_start: record.at_start,
-            member,
-            start: seed.start,
-            foreign: foreign.clone(),
-        };
-        for member in [false, true] {
-            let wanting = record.targets.iter().filter(|(_, other)| *other == member);
-            let ids = self.discovery.targets.ids(wanting.map(|(number, _)| *number));
-            if !ids.is_empty() {
-                self.events.push(Event::Found(found(ids, member)));
+        for (member, at_start) in [(false, false), (false, true), (true, false), (true, true)] {
+            let alike = |want: &&Wanting| (want.member, want.at_start) == (member, at_start);
+            let wanting = record.targets.iter().filter(alike).map(|want| want.target);
+            let targets = self.discovery.targets.ids(wanting);
+            if !targets.is_empty() {
+                self.events.push(Event::Found(Found {
+                    source: Arc::clone(&source),
+                    targets,
+                    known: seed.is_known,
+                    at_start,
+                    member,
+                    start: seed.start,
+                    foreign: foreign.clone(),
+                }));
             }
         }
     }
@@ -92,7 +92,12 @@ impl Tail {
         let settled = source.settled();
         let known = known_of(&source, false);
         source.lose();
+        let is_orphan = self.files.get(id).is_some_and(|file| file.targets.is_empty());
+        let logical = known.seen.logical.clone();
         self.absents.insert(Known { is_live: false, ..known }, settled, false, self.now);
+        if is_orphan {
+            self.absents.orphan(|other| *other == logical);
+        }
         self.events.push(Event::Closed(source));
     }
 

@@ -52,7 +52,7 @@ impl Walk {
     }
 
     /// What it becomes in the directory `path`, if it goes there.
-    fn into_dir(&self, path: &Path, targets: &Targets) -> Option<Self> {
+    fn in_dir(&self, path: &Path, targets: &Targets) -> Option<Self> {
         let target = targets.get(self.target)?;
         let name = path.file_name()?;
         let mut next = self.clone();
@@ -111,6 +111,18 @@ impl Roles {
         }
     }
 
+    /// Whether no walk came by the path by which the directory is known.
+    pub(crate) fn is_known_by_others(&self) -> bool {
+        self.beside.is_empty() && self.walks.iter().all(|walk| walk.via.is_some())
+    }
+
+    /// The directory is known by this path from now on.
+    pub(crate) fn settle_at(&mut self, path: &Path) {
+        for walk in self.walks.iter_mut().filter(|walk| walk.via.as_deref() == Some(path)) {
+            walk.via = None;
+        }
+    }
+
     /// The other paths by which walks came here.
     pub(crate) fn vias(&self) -> impl Iterator<Item = &Path> {
         self.walks.iter().filter_map(|walk| walk.via.as_deref())
@@ -142,7 +154,7 @@ impl Roles {
 
     /// What is looked for in the directory `path` within this one.
     pub(crate) fn for_dir(&self, path: &Path, targets: &Targets) -> Roles {
-        let walks = self.walks.iter().filter_map(|walk| walk.into_dir(path, targets)).collect();
+        let walks = self.walks.iter().filter_map(|walk| walk.in_dir(path, targets)).collect();
         Roles { walks, beside: HashMap::new() }
     }
 

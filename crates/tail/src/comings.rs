@@ -1,9 +1,27 @@
-//! Targets and trees that come and go while the tail runs.
+//! Targets and trees that come and go while the tail runs. What comes has a first search of its
+//! own. What goes is read to its end as far as it was found, closed as soon as that is settled,
+//! and leaves nothing behind but what progress needs to be found again: for a day.
+//! A crash in between costs nothing: what was not settled is saved and sought at the next start.
+//! Not here: which directories that concerns (`newcomers.rs`).
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{Tail, Target, Tree};
+use crate::claim::Claims;
+use crate::files::{Doubt, Id};
+use crate::start::Phase;
+use crate::{Event, Tail, Target, Tree};
+
+/// What is under way for targets that came or went.
+#[derive(Debug, Default)]
+pub(crate) struct Comings {
+    /// Newcomers whose first search is over, and how many families must have been settled until
+    /// all that it met was told of.
+    searched: VecDeque<(usize, u64)>,
+    /// Files that no target wants any more and that are read to their end.
+    pub(crate) ending: Vec<Id>,
+}
 
 impl Tail {
     /// Puts a tree at a path, in the place of one that is there: from now on paths below `root`
@@ -13,20 +31,308 @@ impl Tail {
         self.shared.trees.mount(root, tree);
     }
 
-    /// Takes a tree away. What is open in it stays so.
+    /// Takes a tree away. What is open in it stays so; what was known of it is forgotten after a
+    /// day unless the tree comes back. Also to be called for a root of saved files that has no
+    /// tree any more: at the start those are reported as missing then.
     pub fn unmount(&mut self, root: &Path) {
         self.shared.trees.unmount(root);
+        self.absents.orphan(|logical| logical.starts_with(root));
     }
 
-    /// Adds a target. [`crate::Event::Found`] tells of its files and [`crate::Event::Listed`]
-    /// that the first search for them is over.
+    /// Adds a target, at any time; ids are the caller's. [`Event::Found`] tells of its files, also
+    /// of those that another target has, and [`Event::Listed`] that the first search is over.
     pub fn add_target(&mut self, target: Target) {
-        self.discovery.add(target);
+        match self.phase {
+            // The first search of all is its own, as long as nothing was looked at.
+            Phase::Searching if !self.discovery.has_begun() => self.discovery.add(target),
+            _ => self.discovery.add_newcomer(target),
+        };
     }
 
-    /// Takes a target away. Files that are open and that no other target matches are read to
-    /// their end, and closed when they are settled.
+    /// Takes a target away, as that of a container that is gone. What has been found for it and
+    /// no other target matches is read to its end: it counts as vanishing ([`Event::Unlinked`]),
+    /// a last record that has no end is handed on at once, and [`Event::Closed`] follows as soon
+    /// as it is settled. Nothing new is found: who wants all that is there waits for
+    /// [`Event::Listed`] first. Events in the same or the next call may still name the target.
     pub fn remove_target(&mut self, id: usize) {
-        self.discovery.remove(id);
+        let Some(number) = self.discovery.targets.number(id) else { return };
+        self.settle_for(number);
+        let target = self.discovery.targets.get(number).cloned();
+        let moved = self.discovery.remove(number);
+        for (from, to) in &moved {
+            self.move_names(from, to);
+        }
+        for id in self.files.ids() {
+            let Some(file) = self.files.get_mut(id) else { continue };
+            let before = file.targets.len();
+            file.targets.retain(|want| want.target != number);
+            file.others.iter_mut().for_each(|here| forget(&mut here.claims, number));
+            if file.targets.len() < before && file.targets.is_empty() {
+                self.end(id);
+            }
+        }
+        self.forget_arrivals(number);
+        let targets = &self.discovery.targets;
+        let is_orphan = |logical: &Path| {
+            let is_its = target.as_ref().is_some_and(|target| target.matches(logical));
+            is_its && !targets.iter().any(|(_, target)| target.matches(logical))
+        };
+        self.absents.orphan(is_orphan);
+    }
+
+    /// Settles what was found for a target and was not decided yet.
+    fn settle_for(&mut self, number: usize) {
+        if self.is_searching() {
+            return;
+        }
+        self.group_arrivals();
+        let wants = |claims: &Claims| claims.targets.iter().any(|(other, _)| *other == number);
+        let arrived = self.arrived.iter().filter(|(_, arrived)| {
+            arrived.iter().any(|here| here.claims.as_ref().is_some_and(wants))
+        });
+        let mut families: Vec<PathBuf> = arrived.map(|(family, _)| family.clone()).collect();
+        for id in self.files.ids() {
+            let Some(file) = self.files.get_mut(id) else { continue };
+            let is_last = file.targets.iter().all(|want| want.target == number);
+            if file.source.is_none() && !file.targets.is_empty() && is_last {
+                // Whatever is there of its first record will not become more.
+                file.is_ending = true;
+                families.push(file.family.clone());
+            }
+        }
+        families.sort();
+        families.dedup();
+        families.iter().for_each(|family| self.settle_family(family));
+    }
+
+    /// A directory is followed by another path: so are the files in it.
+    fn move_names(&mut self, from: &Path, to: &Path) {
+        for id in self.files.ids() {
+            let Some(file) = self.files.get(id) else { continue };
+            let Some(name) = file.path.file_name().filter(|_| file.path.parent() == Some(from))
+            else {
+                continue;
+            };
+            let path = to.join(name);
+            let Ok(real) = self.shared.trees.real(&path) else { continue };
+            self.set_path(id, path);
+            let Some(file) = self.files.get_mut(id) else { continue };
+            file.real.clone_from(&real);
+            if let Some(source) = &file.source {
+                source.rename(real, source.is_rotated());
+                self.events.push(Event::Seen(Arc::clone(source)));
+            }
+        }
+    }
+
+    /// Nobody wants a file any more: it is read to its end.
+    fn end(&mut self, id: Id) {
+        self.look_at_file(id);
+        let Some(file) = self.files.get_mut(id) else { return };
+        let Some(source) = file.source.clone() else { return drop(self.files.remove(id)) };
+        if file.doubt == Doubt::Changed || source.is_settled() || source.descriptor().is_err() {
+            return self.retire(id);
+        }
+        file.is_ending = true;
+        self.comings.ending.push(id);
+        if source.end() {
+            self.events.push(Event::Unlinked(Arc::clone(&source)));
+        }
+        self.events.push(Event::Grew(source));
+    }
+
+    /// A file that was to end is wanted again.
+    pub(crate) fn revive(&mut self, id: Id) {
+        let Some(file) = self.files.get_mut(id).filter(|file| file.is_ending) else { return };
+        file.is_ending = false;
+        if let Some(source) = &file.source {
+            source.revive();
+        }
+        self.comings.ending.retain(|other| *other != id);
+    }
+
+    fn forget_arrivals(&mut self, number: usize) {
+        let inodes = &self.inodes;
+        let is_left = |here: &mut crate::directory::Here| {
+            forget(&mut here.claims, number);
+            here.claims.is_some() || inodes.contains(&here.stat.inode)
+        };
+        self.arrivals.retain_mut(is_left);
+        self.arrived.retain(|_, arrived| {
+            arrived.retain_mut(is_left);
+            !arrived.is_empty()
+        });
+        self.unreadable.retain(|_, here| is_left(here));
+    }
+
+    /// The first search for a newcomer is over; what it met may not be settled yet.
+    pub(crate) fn searched(&mut self, number: usize) {
+        self.group_arrivals();
+        self.comings.searched.push_back((number, self.families_queued));
+    }
+
+    /// Tells of newcomers of whose files all has been told.
+    pub(crate) fn tell_listed(&mut self) {
+        while self.phase == Phase::Running
+            && let Some((number, queued)) = self.comings.searched.front().copied()
+            && self.families_settled >= queued
+        {
+            self.comings.searched.pop_front();
+            self.discovery.newcomers.remove(&number);
+            let ids = self.discovery.targets.ids([number]);
+            self.events.extend(ids.into_iter().map(|target| Event::Listed { target }));
+        }
+    }
+
+    /// Closes what was read to its end.
+    pub(crate) fn close_ended(&mut self) {
+        for id in std::mem::take(&mut self.comings.ending) {
+            let Some(file) = self.files.get(id).filter(|file| file.is_ending) else { continue };
+            match file.source.as_ref().is_none_or(|source| source.is_settled()) {
+                true => self.retire(id),
+                false => self.comings.ending.push(id),
+            }
+        }
+    }
+}
+
+/// Takes a target out of what was made of a name.
+fn forget(claims: &mut Option<Claims>, number: usize) {
+    if let Some(found) = claims {
+        found.targets.retain(|(other, _)| *other != number);
+        if found.targets.is_empty() {
+            *claims = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)] // builds the trees that come and go
+
+    use std::collections::HashMap;
+    use std::fs::{self, File};
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::discover::Discovery;
+    use crate::{Entries, Excludes, HostTree, Options, Pattern, Stat};
+
+    /// A directory that is a tree of its own.
+    #[derive(Debug)]
+    struct DirTree(PathBuf);
+
+    impl DirTree {
+        fn place(&self, path: &Path) -> PathBuf {
+            self.0.join(path.strip_prefix("/").unwrap())
+        }
+    }
+
+    impl Tree for DirTree {
+        fn stat(&self, path: &Path) -> io::Result<Stat> {
+            HostTree.stat(&self.place(path))
+        }
+
+        fn stat_link(&self, path: &Path) -> io::Result<Stat> {
+            HostTree.stat_link(&self.place(path))
+        }
+
+        fn list(&self, dir: &Path) -> io::Result<Entries> {
+            HostTree.list(&self.place(dir))
+        }
+
+        fn real(&self, path: &Path) -> io::Result<PathBuf> {
+            Ok(path.to_path_buf())
+        }
+
+        fn open(&self, path: &Path) -> io::Result<File> {
+            HostTree.open(&self.place(path))
+        }
+    }
+
+    /// How much is kept, by what it is; what is empty is left out.
+    fn kept(tail: &Tail) -> HashMap<&'static str, usize> {
+        let Discovery {
+            targets, roots, dirs, by_key, to_list, listings, newcomers, arrived, ..
+        } = &tail.discovery;
+        let counts = [
+            ("targets", targets.iter().count()),
+            ("roots", roots.len()),
+            ("dirs", dirs.len() + by_key.len()),
+            ("listings", to_list.len() + listings.len()),
+            ("names", tail.discovery.names),
+            ("newcomers", newcomers.len() + arrived.len()),
+            ("files", tail.files.entries()),
+            ("absents", tail.absents.entries()),
+            ("inodes", tail.inodes.len()),
+            ("arrivals", tail.arrivals.len() + tail.arrived.len() + tail.unnamed.len()),
+            ("families", tail.unsettled.len() + tail.queued.len() + tail.changed.len()),
+            ("unreadable", tail.unreadable.len()),
+            ("partials", tail.partials.len()),
+            ("comings", tail.comings.searched.len() + tail.comings.ending.len()),
+        ];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Polls for so long; settles at once whatever is found.
+    fn run(tail: &mut Tail, now: &mut Instant, time: Duration) -> (usize, usize) {
+        let end = *now + time;
+        let (mut listed, mut closed) = (0, 0);
+        while *now < end {
+            *now = tail.next_due().max(*now + Duration::from_millis(10)).min(end);
+            let mut events = Vec::new();
+            tail.poll(*now, &mut events);
+            for event in events {
+                match event {
+                    Event::Found(found) => found.source.settle(found.source.size()),
+                    Event::Listed { .. } => listed += 1,
+                    Event::Closed(_) => closed += 1,
+                    _ => {}
+                }
+            }
+        }
+        (listed, closed)
+    }
+
+    #[test]
+    fn five_hundred_targets_that_came_and_went_leave_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::new(record::NodeId(1));
+        options.clock = || Duration::ZERO;
+        let mut now = Instant::now();
+        let mut tail = Tail::new(Vec::new(), Vec::new(), Vec::new(), options, now);
+        run(&mut tail, &mut now, Duration::from_secs(1));
+        let root = |id: usize| PathBuf::from(format!("/containers/{id}"));
+        for id in 0..500 {
+            let base = dir.path().join(id.to_string());
+            fs::create_dir_all(base.join("logs/deep")).unwrap();
+            fs::write(base.join("logs/a.log"), format!("{id}\n")).unwrap();
+            fs::write(base.join("logs/deep/b.log"), format!("{id}\n")).unwrap();
+            tail.mount(root(id), Arc::new(DirTree(base)));
+            let pattern = root(id).join("logs/**/*.log");
+            tail.add_target(Target {
+                id,
+                patterns: vec![Pattern::parse(pattern, -1).unwrap()],
+                excludes: Excludes::default(),
+                flush_timeout: Duration::from_secs(60),
+            });
+        }
+        let (listed, closed) = run(&mut tail, &mut now, Duration::from_secs(2));
+        assert_eq!((listed, closed), (500, 0));
+        assert_eq!(tail.sources().count(), 1000);
+        for id in 0..500 {
+            tail.remove_target(id);
+            tail.unmount(&root(id));
+        }
+        let (_, closed) = run(&mut tail, &mut now, Duration::from_secs(1));
+        assert_eq!(closed, 1000);
+        let left: Vec<_> = kept(&tail).into_keys().filter(|what| *what != "inodes").collect();
+        assert_eq!(left, ["absents"], "what is found again is remembered for a day");
+        for _ in 0..26 {
+            now += Duration::from_secs(3600);
+            run(&mut tail, &mut now, Duration::from_secs(1));
+        }
+        assert_eq!(kept(&tail), HashMap::new());
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Sight {
     Here(Here),
     /// A name that is gone.
     Away(PathBuf),
+    /// The first search for a target that came later is over; its number.
+    Searched(usize),
     /// A directory was listed to the end; the listing began then.
     Listed(PathBuf, Instant),
     /// A name that somebody wants leads to nothing that can be collected.
@@ -74,6 +76,8 @@ pub(crate) struct Dir {
     pub(crate) watch: Watch,
     /// Whether it waits for a listing, or is being listed.
     pub(crate) is_queued: bool,
+    /// Newcomers that wait for a listing that has not begun.
+    pub(crate) unseen_by: Vec<usize>,
     /// Whether it was said that it cannot be read.
     pub(crate) is_troubled: bool,
     /// Whether it was said that it has too many names.
@@ -104,6 +108,7 @@ impl Dir {
             roles,
             watch: Watch::new(stat.modified, now),
             is_queued: false,
+            unseen_by: Vec::new(),
             is_troubled: false,
             is_full: false,
             names: HashMap::new(),

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::claim::{Roles, Walk};
+use crate::claim::Roles;
 use crate::directory::{Dir, Sight};
 use crate::listing::Listing;
+use crate::newcomers::Awaited;
 use crate::target::Targets;
 use crate::tree::Trees;
 use crate::{Clock, SkipReason, Target};
@@ -38,10 +39,10 @@ pub(crate) struct Discovery {
     pub(crate) sights: Vec<Sight>,
     pub(crate) targets: Targets,
     pub(crate) trees: Arc<Trees>,
-    roots: BTreeMap<PathBuf, Roles>,
+    pub(crate) roots: BTreeMap<PathBuf, Roles>,
     pub(crate) dirs: HashMap<PathBuf, Dir>,
     /// Paths of directories by device and inode.
-    by_key: HashMap<(u64, u64), PathBuf>,
+    pub(crate) by_key: HashMap<(u64, u64), PathBuf>,
     pub(crate) to_list: VecDeque<PathBuf>,
     /// Listings that were begun.
     pub(crate) listings: VecDeque<Listing>,
@@ -55,6 +56,11 @@ pub(crate) struct Discovery {
     pub(crate) list_due: Instant,
     pub(crate) names_max: usize,
     pub(crate) names: usize,
+    /// Targets that came while this ran and whose first search is not over or not told of, by
+    /// number.
+    pub(crate) newcomers: HashMap<usize, Awaited>,
+    /// Those among them whose roots were not looked at.
+    pub(crate) arrived: Vec<usize>,
     pub(crate) clock: Clock,
 }
 
@@ -84,26 +90,14 @@ impl Discovery {
             list_due: now,
             names_max,
             names: 0,
+            newcomers: HashMap::new(),
+            arrived: Vec::new(),
             clock,
         };
-        targets.into_iter().for_each(|target| drop(discovery.add(target)));
-        discovery
-    }
-
-    /// Looks for the files of a target from the next round on; returns its number.
-    pub(crate) fn add(&mut self, target: Target) -> usize {
-        let roots: Vec<PathBuf> =
-            target.patterns.iter().map(|pattern| pattern.root().to_path_buf()).collect();
-        let number = self.targets.add(target);
-        for (pattern, root) in roots.into_iter().enumerate() {
-            let walk = Walk::new(number, pattern, &self.targets);
-            self.roots.entry(root).or_default().add_walk(walk);
+        for target in targets {
+            discovery.add(target);
         }
-        number
-    }
-
-    pub(crate) fn remove(&mut self, id: usize) {
-        let _ = id;
+        discovery
     }
 
     /// Whether everything that was there at the beginning has been told of.
@@ -125,6 +119,7 @@ impl Discovery {
     /// When there is something to do again.
     pub(crate) fn next_due(&self) -> Instant {
         match self.is_listing() {
+            _ if !self.arrived.is_empty() => self.now,
             _ if self.rounds == 0 || !self.round.is_empty() => self.round_began,
             true => self.list_due.min(self.round_due()),
             false => self.round_due(),
@@ -151,30 +146,36 @@ impl Discovery {
         if self.round.is_empty() && (self.rounds == 0 || now >= self.round_due()) {
             self.begin_round();
         }
+        self.welcome();
         self.look_after();
         self.go_on_listing(is_known);
+        self.tell_searched();
         std::mem::take(&mut self.sights)
+    }
+
+    /// Whether anything was looked at.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.rounds > 0
     }
 
     fn begin_round(&mut self) {
         (self.round_began, self.round_cost) = (self.now, Duration::ZERO);
         self.rounds += 1;
-        let lost: Vec<_> = self
-            .roots
-            .iter()
-            .filter(|(path, _)| !self.dirs.contains_key(*path))
-            .map(|(path, roles)| (path.clone(), roles.clone()))
-            .collect();
-        lost.iter().for_each(|(path, roles)| self.enter(path, None, roles));
-        self.round = self.dirs.keys().cloned().collect();
+        let lost = self.roots.keys().filter(|path| !self.dirs.contains_key(*path));
+        self.round = self.dirs.keys().chain(lost).cloned().collect();
     }
 
-    /// Compares the times of change of some directories.
+    /// Compares the times of change of some directories, and looks for roots that are not there.
     fn look_after(&mut self) {
         let started = (self.clock)();
         for _ in 0..DIRS_MAX {
             let Some(path) = self.round.pop() else { break };
-            let Some(dir) = self.dirs.get_mut(&path) else { continue };
+            let Some(dir) = self.dirs.get_mut(&path) else {
+                if let Some(roles) = self.roots.get(&path).cloned() {
+                    self.enter(&path, None, &roles);
+                }
+                continue;
+            };
             match self.trees.stat(&path) {
                 Ok(stat) if stat.is_dir() && stat.key() == dir.key => {
                     if !dir.is_queued && dir.watch.is_due(stat.modified, self.now) {
@@ -210,8 +211,12 @@ impl Discovery {
             // pattern is better than one that only a link to a file led to.
             let is_there = self.trees.stat(&known).is_ok_and(|other| other.key() == stat.key());
             if is_there && (dir.roles.has_walks() || !roles.has_walks()) {
+                if known != path {
+                    roles.come_by(path);
+                }
                 if dir.roles.merge(&roles) {
                     dir.forget_claims();
+                    self.await_listing(&known, &roles);
                     self.queue(&known);
                 }
                 return;
@@ -223,9 +228,10 @@ impl Discovery {
             return self.sights.push(Sight::Skipped(path.to_path_buf(), SkipReason::TooMany));
         }
         let Some(real) = real.or_else(|| self.trees.real(path).ok()) else { return };
-        let dir = Dir::new(real, &stat, roles, self.now);
+        let dir = Dir::new(real, &stat, roles.clone(), self.now);
         self.by_key.insert(dir.key, path.to_path_buf());
         self.dirs.insert(path.to_path_buf(), dir);
+        self.await_listing(path, &roles);
         self.queue(path);
     }
 
@@ -234,8 +240,12 @@ impl Discovery {
         let Some(dir) = self.dirs.remove(path) else { return };
         self.by_key.remove(&dir.key);
         self.names -= dir.len();
-        if let Some(outer) = path.parent().and_then(|outer| self.dirs.get_mut(outer)) {
-            outer.forget_inner(dir.key.1);
+        self.listed_for(dir.unseen_by.iter().copied());
+        // Whoever came to it by another path is to come again.
+        for outer in dir.roles.vias().chain([path]).filter_map(Path::parent) {
+            if let Some(outer) = self.dirs.get_mut(outer) {
+                outer.forget_inner(dir.key.1);
+            }
         }
         self.sights.extend(dir.into_names().map(|name| Sight::Away(path.join(name))));
         self.sights.push(Sight::Listed(path.to_path_buf(), self.now));
@@ -318,7 +328,7 @@ mod tests {
                     Sight::Away(path) => Some(format!("-{}", short(path))),
                     Sight::Skipped(path, reason) => Some(format!("{reason:?} {}", short(path))),
                     Sight::Unreadable(path, _) => Some(format!("unreadable {}", short(path))),
-                    Sight::Listed(..) => None,
+                    Sight::Listed(..) | Sight::Searched(_) => None,
                 })
                 .collect();
             seen.sort();

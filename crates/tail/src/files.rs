@@ -37,8 +37,10 @@ pub(crate) struct Followed {
     /// The path under which it is collected.
     pub(crate) family: PathBuf,
     pub(crate) suffix: Option<Suffix>,
-    /// Indices of the targets that want it, and whether only as a member of the family.
-    pub(crate) targets: Vec<(usize, bool)>,
+    /// The targets that want it.
+    pub(crate) targets: Vec<Wanting>,
+    /// Whether none does any more and it is only read to its end.
+    pub(crate) is_ending: bool,
     /// Whether it was there when the search began.
     pub(crate) at_start: bool,
     /// What is read; `None` while it is not known what it is.
@@ -50,6 +52,17 @@ pub(crate) struct Followed {
     pub(crate) since: Instant,
     /// Further names that it has.
     pub(crate) others: Vec<Here>,
+}
+
+/// A target that wants a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanting {
+    /// Its number.
+    pub(crate) target: usize,
+    /// Whether it wants the file only as a member of the family.
+    pub(crate) member: bool,
+    /// Whether its first search met the file.
+    pub(crate) at_start: bool,
 }
 
 /// What is not known of a file.
@@ -68,7 +81,13 @@ pub(crate) enum Doubt {
 }
 
 impl Followed {
-    pub(crate) fn new(here: Here, claims: Claims, now: Instant, at_start: bool) -> Self {
+    pub(crate) fn new(
+        here: Here,
+        claims: Claims,
+        targets: Vec<Wanting>,
+        now: Instant,
+        at_start: bool,
+    ) -> Self {
         Self {
             stat: here.stat,
             path: here.path,
@@ -76,7 +95,8 @@ impl Followed {
             real: here.real,
             family: claims.logical,
             suffix: claims.suffix,
-            targets: claims.targets,
+            targets,
+            is_ending: false,
             at_start,
             source: None,
             descriptor: None,
@@ -219,6 +239,13 @@ impl Files {
         }
         self.leave_family(id, &file.family);
         Some(*file)
+    }
+
+    /// How many entries all its tables have.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> usize {
+        let Self { records, by_key, named, by_family, by_generation, .. } = self;
+        records.len() + by_key.len() + named.len() + by_family.len() + by_generation.len()
     }
 
     fn leave_family(&mut self, id: Id, family: &Path) {

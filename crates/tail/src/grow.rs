@@ -13,9 +13,7 @@ use crate::{Event, Tail};
 impl Tail {
     /// Looks at a file through its descriptor.
     pub(crate) fn look_at_file(&mut self, id: Id) {
-        let Some(file) = self.files.get(id).filter(|file| file.doubt != Doubt::Changed) else {
-            return;
-        };
+        let Some(file) = self.files.get(id).filter(is_looked_at) else { return };
         if !file.is_open() {
             return self.look_at_path(id);
         }
@@ -26,9 +24,7 @@ impl Tail {
 
     /// Looks at where a file's path leads.
     pub(crate) fn look_at_path(&mut self, id: Id) {
-        let Some(file) = self.files.get(id).filter(|file| file.doubt != Doubt::Changed) else {
-            return;
-        };
+        let Some(file) = self.files.get(id).filter(is_looked_at) else { return };
         if !file.is_named {
             return if file.is_open() {
                 self.look_at_file(id)
@@ -125,4 +121,9 @@ impl Tail {
         }
         true
     }
+}
+
+/// Whether anything is to be learned from a look at a file.
+fn is_looked_at(file: &&Followed) -> bool {
+    file.doubt != Doubt::Changed && !file.is_ending
 }

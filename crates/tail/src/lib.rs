@@ -71,6 +71,7 @@ mod listing;
 mod matches;
 mod murmur;
 mod names;
+mod newcomers;
 mod open;
 mod pattern;
 mod position;

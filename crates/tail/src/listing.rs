@@ -31,6 +31,8 @@ pub(crate) struct Listing {
     began: Instant,
     cost: Duration,
     digest: Digest,
+    /// Newcomers that wait for it.
+    awaited_by: Vec<usize>,
 }
 
 impl fmt::Debug for Listing {
@@ -76,12 +78,15 @@ impl Discovery {
                         began: self.now,
                         cost: (self.clock)().saturating_sub(started),
                         digest: Digest::default(),
+                        awaited_by: std::mem::take(&mut dir.unseen_by),
                     });
                 }
                 Err(error) if !is_absence(&error) => {
                     dir.is_queued = false;
                     dir.watch.begin(0, self.now);
                     dir.watch.failed(self.now);
+                    let awaited_by = std::mem::take(&mut dir.unseen_by);
+                    self.listed_for(awaited_by);
                     self.trouble(&path, error);
                 }
                 _ => self.leave(&path),
@@ -124,14 +129,17 @@ impl Discovery {
                     dir.watch.failed(listing.began);
                 }
                 self.trouble(&listing.dir, error);
+                self.listed_for(listing.awaited_by);
             }
         }
         left
     }
 
     fn end_listing(&mut self, listing: Listing) {
-        let Listing { dir: path, key, modified, began, cost, digest, .. } = listing;
-        let Some(dir) = self.dirs.get_mut(&path).filter(|dir| dir.key == key) else { return };
+        let Listing { dir: path, key, modified, began, cost, digest, awaited_by, .. } = listing;
+        let Some(dir) = self.dirs.get_mut(&path).filter(|dir| dir.key == key) else {
+            return self.listed_for(awaited_by);
+        };
         dir.is_troubled = false;
         dir.watch.listed(digest, modified, began, cost);
         dir.is_queued = false;
@@ -143,6 +151,7 @@ impl Discovery {
             self.queue(&path);
         }
         self.sights.push(Sight::Listed(path, began));
+        self.listed_for(awaited_by);
     }
 
     fn visit(&mut self, path: &Path, entry: Entry, is_known: &dyn Fn(u64) -> bool) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::directory::{Here, Sight};
-use crate::files::{Doubt, Id};
+use crate::files::{Doubt, Id, Wanting};
 use crate::open::{identity, open};
 use crate::tree::Trees;
 use crate::{Event, Found, SkipReason, Source, Tail};
@@ -27,6 +27,7 @@ impl Tail {
                     self.unreadable.remove(&path);
                     self.unnamed.extend(self.files.unset_path(&path));
                 }
+                Sight::Searched(number) => self.searched(number),
                 Sight::Listed(dir, began) => self.end_listing(&dir, began),
                 Sight::Skipped(path, reason) => self.events.push(Event::Skipped { path, reason }),
                 Sight::Unreadable(path, error) => {
@@ -91,6 +92,7 @@ impl Tail {
 
     pub(crate) fn queue(&mut self, family: PathBuf) {
         if self.queued.insert(family.clone()) {
+            self.families_queued += 1;
             self.unsettled.push_back(family);
         }
     }
@@ -149,9 +151,8 @@ impl Tail {
             // What was written before the rename comes before what is in its successor.
             self.look_at_file(id);
         }
-        let wanted = here.claims.into_iter().flat_map(|claims| claims.targets);
-        let wanted = wanted.filter(|(_, member)| !member).map(|(index, _)| index);
-        self.want(id, wanted.collect());
+        let claimed = here.claims.map(|claims| claims.targets).unwrap_or_default();
+        self.want(id, &claimed);
     }
 
     /// A path leads to this file now.
@@ -159,25 +160,36 @@ impl Tail {
         self.unnamed.extend(self.files.set_path(id, path));
     }
 
-    /// Further targets want a file under a name that it has.
-    fn want(&mut self, id: Id, targets: Vec<usize>) {
+    /// Further targets want a file under a name that it has; one whose first search goes on also
+    /// as a member of the family.
+    fn want(&mut self, id: Id, claimed: &[(usize, bool)]) {
+        let mut new = self.wanting(claimed);
         let Some(file) = self.files.get_mut(id) else { return };
-        let is_told = |index: &usize| file.targets.iter().any(|(told, _)| told == index);
-        let new: Vec<usize> = targets.into_iter().filter(|index| !is_told(index)).collect();
-        file.targets.extend(new.iter().map(|index| (*index, false)));
-        let Some(source) = file.source.clone().filter(|_| !new.is_empty()) else { return };
-        let targets = self.discovery.targets.ids(new.iter().copied());
-        let (known, member, start, foreign) = (false, false, 0, Vec::new());
-        let at_start = file.at_start;
-        self.events.push(Event::Found(Found {
-            source,
-            targets,
-            known,
-            at_start,
-            member,
-            start,
-            foreign,
-        }));
+        let is_told = |target| file.targets.iter().any(|told| told.target == target);
+        let discovery = &self.discovery;
+        new.retain(|want| {
+            !is_told(want.target) && (!want.member || discovery.is_newcomer(want.target))
+        });
+        if new.is_empty() {
+            return;
+        }
+        file.targets.extend_from_slice(&new);
+        let source = file.source.clone();
+        self.revive(id);
+        for Wanting { target, member, at_start } in new {
+            let targets = self.discovery.targets.ids([target]);
+            let (known, start, foreign) = (false, 0, Vec::new());
+            let Some(source) = source.clone() else { continue };
+            self.events.push(Event::Found(Found {
+                source,
+                targets,
+                known,
+                at_start,
+                member,
+                start,
+                foreign,
+            }));
+        }
     }
 
     /// A file has not the name any more by which it was found.
@@ -198,7 +210,7 @@ impl Tail {
             };
         };
         self.look_at_file(id);
-        if !source.is_vanishing() && source.rename(source.real(), true) {
+        if !source.is_unlinked() && source.rename(source.real(), true) {
             self.events.push(Event::Rotated(source));
         }
     }

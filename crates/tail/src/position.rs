@@ -95,6 +95,19 @@ impl Position {
         std::mem::take(&mut self.skipped)
     }
 
+    /// What ended last, and where it began, is read again.
+    pub(crate) fn go_back(&mut self, start: u64, end: u64) {
+        self.tip = None;
+        if end == self.furthest && self.gaps.is_empty() {
+            (self.furthest, self.searched) = (start, start);
+        } else {
+            match self.gaps.front_mut() {
+                Some(gap) if gap.0 == end => gap.0 = start,
+                _ => self.gaps.push_front((start, end)),
+            }
+        }
+    }
+
     fn go(&mut self, end: u64, tip: Option<Anchor>) {
         self.tip = tip;
         match self.gaps.front_mut() {

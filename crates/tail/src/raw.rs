@@ -52,6 +52,12 @@ impl Raw {
         &mut self.memory[start..start + bytes]
     }
 
+    /// The last `behind` bytes that are there and `bytes` of the room after them.
+    pub(crate) fn room_behind(&mut self, behind: usize, bytes: usize) -> &[u8] {
+        let end = self.base + self.len;
+        &self.memory[end - behind..end + bytes]
+    }
+
     fn grow(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.len + bytes;
         let wanted = end.max(2 * self.len).min(end + GROWTH_MAX);

@@ -9,7 +9,7 @@ use crate::claim::Claims;
 use crate::descriptor::Descriptor;
 use crate::directory::Here;
 use crate::family::sort_oldest_first;
-use crate::files::{Doubt, Followed, Generation, Id};
+use crate::files::{Doubt, Followed, Generation, Id, Wanting};
 use crate::identity::Known;
 use crate::open::{Refusal, Stat, identity, open};
 use crate::restore::{Alive, Fate, Member, decide};
@@ -62,10 +62,11 @@ impl Tail {
             let Some(family) = self.next_family() else { return };
             self.make_room();
             self.settle_family(&family);
+            self.families_settled += 1;
         }
     }
 
-    fn settle_family(&mut self, family: &Path) {
+    pub(crate) fn settle_family(&mut self, family: &Path) {
         let mut ids: Vec<Id> = Vec::new();
         for here in self.arrived.remove(family).unwrap_or_default() {
             ids.extend(self.take_in(here));
@@ -101,6 +102,20 @@ impl Tail {
         (0..case.open.len()).for_each(|at| self.apply(&case, at));
         if self.rank > rank {
             self.rank_base_last(&others);
+        }
+        self.tell_successors(family);
+    }
+
+    /// Readers of a file that wait for the end of what is open in it look again when a younger
+    /// one has bytes.
+    fn tell_successors(&mut self, family: &Path) {
+        let files = self.files.family(family).into_iter().filter_map(|id| self.files.get(id));
+        let sources: Vec<_> = files.filter_map(|file| file.source.clone()).collect();
+        let Some(youngest) = sources.iter().map(|source| source.rank()).max() else { return };
+        for source in sources.into_iter().filter(|source| source.rank() < youngest) {
+            if source.succeed() {
+                self.events.push(Event::Grew(source));
+            }
         }
     }
 
@@ -157,12 +172,24 @@ impl Tail {
         self.inodes.insert(stat.inode);
         let nobody = || Claims { logical: here.path.clone(), suffix: None, targets: Vec::new() };
         let claims = here.claims.clone().unwrap_or_else(nobody);
-        let mut file_record = Followed::new(here, claims, self.now, self.is_starting());
+        let targets = self.wanting(&claims.targets);
+        let mut file_record = Followed::new(here, claims, targets, self.now, self.is_starting());
         file_record.stat = stat;
         file_record.descriptor = Some(Descriptor::new(file, &self.shared));
         let id = self.files.insert(file_record);
         self.warm_if_new(id);
         Some(id)
+    }
+
+    /// The targets of a name's claims, and whether their first searches go on.
+    pub(crate) fn wanting(&self, claimed: &[(usize, bool)]) -> Vec<Wanting> {
+        let there =
+            claimed.iter().filter(|(target, _)| self.discovery.targets.get(*target).is_some());
+        let wanting = |(target, member): &(usize, bool)| {
+            let at_start = self.is_starting() || self.discovery.is_newcomer(*target);
+            Wanting { target: *target, member: *member, at_start }
+        };
+        there.map(wanting).collect()
     }
 
     /// The open file of a record that is in doubt, looked at once more.
@@ -200,7 +227,7 @@ impl Tail {
         let open = open.iter().map(|(id, _)| id);
         let unlinked = others
             .iter()
-            .filter(|id| file(id).source.as_ref().is_some_and(|source| source.is_vanishing()));
+            .filter(|id| file(id).source.as_ref().is_some_and(|source| source.is_unlinked()));
         for id in open.chain(unlinked) {
             if let Some(source) = &file(id).source {
                 let known = known_of(source, file(id).doubt != Doubt::Changed);
@@ -231,7 +258,7 @@ impl Tail {
         let living: Vec<_> = others
             .iter()
             .filter_map(|id| Some((file(id), Lazy(Arc::clone(file(id).source.as_ref()?)))))
-            .filter(|(_, source)| !source.0.is_vanishing())
+            .filter(|(_, source)| !source.0.is_unlinked())
             .collect();
         let alive: Vec<Alive> = living
             .iter()

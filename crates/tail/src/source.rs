@@ -32,6 +32,10 @@ pub struct Source {
     pub(crate) patience: AtomicU64,
     pub(crate) rotated: AtomicBool,
     pub(crate) unlinked: AtomicBool,
+    /// Whether a younger file of the family has bytes.
+    pub(crate) succeeded: AtomicBool,
+    /// Whether nobody wants it any more, so that it is only read to its end.
+    pub(crate) ended: AtomicBool,
     place: Mutex<Place>,
 }
 
@@ -78,6 +82,8 @@ impl Source {
             grown: AtomicU64::new(shared.nanos(now)),
             patience: AtomicU64::new(u64::MAX),
             unlinked: AtomicBool::new(false),
+            succeeded: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             place: Mutex::new(Place {
                 identity: seen.identity,
                 real: seen.real,
@@ -142,9 +148,24 @@ impl Source {
         self.rotated.load(Ordering::Relaxed)
     }
 
-    /// Whether its bytes are about to vanish: it has no name any more.
+    /// Whether its bytes are about to vanish: it has no name any more, or the last target that
+    /// matched it was taken away.
     pub fn is_vanishing(&self) -> bool {
+        self.is_unlinked() || self.has_ended()
+    }
+
+    pub(crate) fn is_unlinked(&self) -> bool {
         self.unlinked.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was rotated away and its writer went on in a younger file.
+    pub(crate) fn has_successor(&self) -> bool {
+        self.is_rotated() && self.succeeded.load(Ordering::Relaxed)
+    }
+
+    /// Whether it does not become more for anybody here.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Says that every delivery has settled all bytes below `upto`: then its descriptor may be

@@ -47,11 +47,13 @@ impl Tail {
         }
     }
 
-    /// The saved generations that were not met and that a target wants.
+    /// The saved generations that were not met and that a target wants, or that were somebody's
+    /// that is gone.
     fn sought(&self) -> Vec<FileSeen> {
         let saved = self.absents.iter().filter(|absent| absent.is_saved);
-        let seen = saved.map(|absent| &absent.known.seen);
-        seen.filter(|seen| self.is_wanted(&seen.logical)).cloned().collect()
+        let sought =
+            saved.filter(|absent| absent.is_orphan || self.is_wanted(&absent.known.seen.logical));
+        sought.map(|absent| absent.known.seen.clone()).collect()
     }
 
     /// Looks for saved generations where they were last: outside the patterns' directories.

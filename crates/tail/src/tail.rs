@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use record::{Anchor, FileSeen, FileUid, NodeId};
 
 use crate::absent::Absents;
+use crate::comings::Comings;
 use crate::descriptor::Shared;
 use crate::directory::Here;
 use crate::discover::Discovery;
@@ -99,6 +100,9 @@ pub struct Tail {
     /// Families that are to be settled, with the files that arrived in them.
     pub(crate) unsettled: VecDeque<PathBuf>,
     pub(crate) queued: HashSet<PathBuf>,
+    /// How many families were ever put among them, and how many of them were settled.
+    pub(crate) families_queued: u64,
+    pub(crate) families_settled: u64,
     pub(crate) arrived: HashMap<PathBuf, Vec<Here>>,
     /// Families with a changed file, which wait for a listing that began after it was seen.
     pub(crate) changed: Vec<(PathBuf, PathBuf, Instant)>,
@@ -109,6 +113,7 @@ pub struct Tail {
     pub(crate) rhythm: Rhythm,
     pub(crate) rank: u64,
     pub(crate) phase: Phase,
+    pub(crate) comings: Comings,
     pub(crate) upkeep: Upkeep,
 }
 
@@ -147,6 +152,8 @@ impl Tail {
             unnamed: Vec::new(),
             unsettled: VecDeque::new(),
             queued: HashSet::new(),
+            families_queued: 0,
+            families_settled: 0,
             arrived: HashMap::new(),
             changed: Vec::new(),
             unreadable: HashMap::new(),
@@ -155,6 +162,7 @@ impl Tail {
             upkeep: Upkeep::new(now),
             rank: 0,
             phase: Phase::Searching,
+            comings: Comings::default(),
             options,
         }
     }
@@ -172,6 +180,7 @@ impl Tail {
         self.discover();
         self.settle();
         self.go_on();
+        self.tell_listed();
         self.keep_up();
         self.rhythm.rest(now);
         events.append(&mut self.events);

@@ -41,7 +41,9 @@ pub(crate) struct Targets {
 impl From<Vec<Target>> for Targets {
     fn from(targets: Vec<Target>) -> Self {
         let mut table = Self::default();
-        targets.into_iter().for_each(|target| drop(table.add(target)));
+        for target in targets {
+            table.add(target);
+        }
         table
     }
 }
@@ -65,6 +67,11 @@ impl Targets {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Target)> {
         self.table.iter().map(|(number, target)| (*number, target))
+    }
+
+    /// The number of the target that callers know by this id.
+    pub(crate) fn number(&self, id: usize) -> Option<usize> {
+        self.iter().find(|(_, target)| target.id == id).map(|(number, _)| number)
     }
 
     /// The ids under which callers know these numbers.

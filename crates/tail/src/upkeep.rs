@@ -49,6 +49,7 @@ impl Tail {
             return;
         }
         self.upkeep.tick_due = self.now + TICK;
+        self.close_ended();
         self.make_room();
         self.poll_idle();
         self.offer_lines();
@@ -61,6 +62,9 @@ impl Tail {
         let Some(file) = self.files.get_mut(id).filter(|file| file.doubt != Doubt::Changed) else {
             return;
         };
+        if file.is_ending {
+            return self.retire(id);
+        }
         (file.doubt, file.since) = (Doubt::Changed, self.now);
         let family = file.family.clone();
         let dir = file.path.parent().filter(|_| file.is_named).map(Path::to_path_buf);
@@ -113,7 +117,9 @@ impl Tail {
         let targets = &self.discovery.targets;
         let is_sought =
             |seen: &FileSeen| targets.iter().any(|(_, target)| target.matches(&seen.logical));
-        let gone = self.absents.expire(began, self.now, |absent| is_sought(&absent.known.seen));
+        let gone = self
+            .absents
+            .expire(began, self.now, |absent| absent.is_orphan || is_sought(&absent.known.seen));
         for (uid, generation) in gone {
             self.absents.remove((uid, generation));
             let is_followed = self.sources().any(|source| source.uid() == uid);
@@ -161,7 +167,7 @@ impl Tail {
         if count < max {
             return;
         }
-        let closable = |file: &&Followed| file.is_open() && file.is_named;
+        let closable = |file: &&Followed| file.is_open() && file.is_named && !file.is_ending;
         let mut open: Vec<_> = self
             .files
             .iter()

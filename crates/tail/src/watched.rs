@@ -68,6 +68,21 @@ impl Source {
         !self.unlinked.swap(true, Ordering::Relaxed)
     }
 
+    /// A younger file of the family has bytes. Whether that is news.
+    pub(crate) fn succeed(&self) -> bool {
+        !self.succeeded.swap(true, Ordering::Relaxed)
+    }
+
+    /// Nobody wants it any more. Whether it is news that it is vanishing.
+    pub(crate) fn end(&self) -> bool {
+        !self.ended.swap(true, Ordering::Relaxed) && !self.is_unlinked()
+    }
+
+    /// Somebody wants it again.
+    pub(crate) fn revive(&self) {
+        self.ended.store(false, Ordering::Relaxed);
+    }
+
     /// Its bytes are nowhere any more.
     pub(crate) fn lose(&self) {
         let mut place = self.place();
@@ -88,7 +103,9 @@ impl Source {
 
     /// Whether the waiting of readers is over; asked by the watcher.
     pub(crate) fn line_is_due(&self, now: Instant) -> bool {
-        self.silent_for(now).as_nanos() as u64 >= self.patience.load(Ordering::Relaxed)
+        let patience = self.patience.load(Ordering::Relaxed);
+        let is_over = self.has_ended() && patience < u64::MAX;
+        is_over || self.silent_for(now).as_nanos() as u64 >= patience
     }
 
     /// Nobody waits for the end of a line any more: readers are offered the source now.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use record::{Anchor, FileSeen, FileUid, NodeId, Progress, lines};
 use tail::{
     Cut, Event, Excludes, Foreign, Framing, Options, Pattern, Raw, Reader, SavedFile, Source, Tail,
-    Target,
+    Target, Tree,
 };
 
 /// The flush timeout of every target.
@@ -31,6 +31,10 @@ pub struct World {
     pub descriptors_max: usize,
     pub foreign: Vec<Foreign>,
     pub never_read: Vec<PathBuf>,
+    /// Mounted at every start.
+    pub mounts: Vec<(PathBuf, Arc<dyn Tree>)>,
+    /// Roots that are told to have no tree any more.
+    pub unmounts: Vec<PathBuf>,
     patterns: Vec<(String, i64)>,
     excludes: Vec<String>,
     readers: BTreeMap<Generation, Reader>,
@@ -58,6 +62,8 @@ impl World {
             descriptors_max: 1000,
             foreign: Vec::new(),
             never_read: Vec::new(),
+            mounts: Vec::new(),
+            unmounts: Vec::new(),
             patterns: patterns.iter().map(|pattern| (pattern.to_string(), -1)).collect(),
             excludes: Vec::new(),
             readers: BTreeMap::new(),
@@ -74,6 +80,12 @@ impl World {
 
     pub fn exclude(mut self, names: &[&str]) -> Self {
         self.excludes = names.iter().map(|name| name.to_string()).collect();
+        self
+    }
+
+    /// The same with other patterns from the next start on.
+    pub fn with_patterns(mut self, patterns: &[&str]) -> Self {
+        self.patterns = patterns.iter().map(|pattern| (pattern.to_string(), -1)).collect();
         self
     }
 
@@ -107,15 +119,7 @@ impl World {
 
     /// Starts a tail over what was saved and waits until it has found everything.
     pub fn start(&mut self) {
-        let patterns = self.patterns.iter();
-        let patterns =
-            patterns.map(|(text, depth)| Pattern::parse(self.path(text), *depth).unwrap());
-        let target = Target {
-            id: 7,
-            patterns: patterns.collect(),
-            excludes: Excludes::parse(&[], &self.excludes, &[]).unwrap(),
-            flush_timeout: FLUSH,
-        };
+        let target = self.target(7, &self.patterns);
         let saved = self.seen.iter().map(|(generation, seen)| {
             let progress = self.progress.get(generation).cloned().unwrap_or_default();
             SavedFile {
@@ -131,7 +135,12 @@ impl World {
         // Polling costs nothing here, so that it happens as often as it may.
         options.clock = || Duration::ZERO;
         let saved = saved.collect();
-        let tail = Tail::new(vec![target], saved, self.foreign.clone(), options, self.now);
+        let targets = if self.patterns.is_empty() { vec![] } else { vec![target] };
+        let mut tail = Tail::new(targets, saved, self.foreign.clone(), options, self.now);
+        for (root, tree) in &self.mounts {
+            tail.mount(root.clone(), Arc::clone(tree));
+        }
+        self.unmounts.iter().for_each(|root| tail.unmount(root));
         self.tail = Some(tail);
         self.events.clear();
         for _ in 0..10_000 {
@@ -142,6 +151,30 @@ impl World {
             }
         }
         panic!("the start came to no end: {:?}", self.events);
+    }
+
+    /// A target of these patterns and depths; a pattern may be an absolute path.
+    pub fn target(&self, id: usize, patterns: &[(String, i64)]) -> Target {
+        let patterns = patterns.iter();
+        let patterns =
+            patterns.map(|(text, depth)| Pattern::parse(self.path(text), *depth).unwrap());
+        Target {
+            id,
+            patterns: patterns.collect(),
+            excludes: Excludes::parse(&[], &self.excludes, &[]).unwrap(),
+            flush_timeout: FLUSH,
+        }
+    }
+
+    /// Adds a target to the tail that runs.
+    pub fn add(&mut self, id: usize, pattern: &str) {
+        let target = self.target(id, &[(pattern.to_string(), -1)]);
+        self.tail.as_mut().unwrap().add_target(target);
+    }
+
+    /// Takes one away.
+    pub fn take(&mut self, id: usize) {
+        self.tail.as_mut().unwrap().remove_target(id);
     }
 
     /// Ends the tail; what was journaled stays.
@@ -192,11 +225,14 @@ impl World {
                 let name = self.short(&seen.real);
                 let progress = &self.progress[&generation];
                 let reader = Reader::new(Arc::clone(&source), progress, FLUSH, Framing::Lines);
-                self.readers.insert(generation, reader);
+                // A further target reads what is read.
+                self.readers.entry(generation).or_insert(reader);
                 self.read_in_order();
                 let known = if found.known { " known" } else { "" };
                 let member = if found.member { " member" } else { "" };
-                format!("Found {name} {}{known}{member}", source.generation())
+                let is_late = found.at_start && !self.is_first_start;
+                let at_start = if is_late && !found.known { " at start" } else { "" };
+                format!("Found {name} {}{known}{member}{at_start}", source.generation())
             }
             Event::Grew(_) => return self.read_in_order(),
             Event::Seen(source) => {
@@ -239,8 +275,7 @@ impl World {
     fn read(&mut self, generation: Generation) {
         let Some(reader) = self.readers.get(&generation).filter(|_| self.reads) else { return };
         let source = reader.source();
-        let logical = source.logical().strip_prefix(self.dir.path()).unwrap();
-        let name = logical.to_string_lossy().into_owned();
+        let name = self.short(source.logical());
         let progress = self.progress.get_mut(&generation).unwrap();
         loop {
             self.raw.clear();
