@@ -230,6 +230,7 @@ impl Logs {
             };
             let content = disk.read(&path).expect("it was listed");
             life.is_gone = false;
+            life.spilled.clear(); // It has its name back, and may grow.
             lost.extend(life.keep(&content));
             let file = disk.open(&path).expect("it was listed");
             file.set_len(life.len()).and_then(|()| file.sync_data()).expect("no fault");

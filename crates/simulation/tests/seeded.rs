@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use std::{panic, thread};
 
 use disk::Fault;
 use fastrand::Rng;
@@ -26,10 +26,10 @@ const ENOUGH: u64 = 10_000;
 const ACTIONS: std::ops::Range<usize> = 20..90;
 
 /// Seeds that failed once.
-const REGRESSIONS: &[u64] = &[64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706];
+const REGRESSIONS: &[u64] = &[64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706, 149752];
 
-/// Raised by the first run that fails: no further one begins.
-static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+/// After so many failures no further run begins.
+const FAILURES_MAX: usize = 10;
 
 /// Tells how to see a failure again.
 struct Replay(u64);
@@ -37,7 +37,6 @@ struct Replay(u64);
 impl Drop for Replay {
     fn drop(&mut self) {
         if thread::panicking() {
-            HAS_FAILED.store(true, Ordering::Relaxed);
             let Replay(seed) = self;
             eprintln!("see it again: IRONTAIL_SIM_SEED={seed} cargo test -p simulation seeded");
         }
@@ -100,11 +99,12 @@ fn shard() -> (u64, u64) {
     parts.map_or((0, 1), |(at, of)| (at.parse().unwrap(), of.parse().unwrap()))
 }
 
-/// What happened in some runs, and how many they were.
+/// What happened in some runs, and which of them failed.
 #[derive(Default)]
 struct Tally {
     runs: u64,
     counts: BTreeMap<&'static str, u64>,
+    failed: Vec<u64>,
 }
 
 impl Tally {
@@ -115,13 +115,16 @@ impl Tally {
     }
 }
 
-/// Plays the seeds that `next` gives, until it has no more or a run has failed.
+/// Plays the seeds that `next` gives, until it has no more or too many runs have failed.
 fn play(next: impl Fn() -> Option<u64>) -> Tally {
     let mut tally = Tally::default();
-    while !HAS_FAILED.load(Ordering::Relaxed)
+    while tally.failed.len() < FAILURES_MAX
         && let Some(seed) = next()
     {
-        tally.add(run(seed));
+        match panic::catch_unwind(|| run(seed)) {
+            Ok(counts) => tally.add(counts),
+            Err(_) => tally.failed.push(seed), // It has said what.
+        }
         tally.runs += 1;
     }
     tally
@@ -133,9 +136,10 @@ fn play_on(threads: usize, next: impl Fn() -> Option<u64> + Sync) -> Tally {
     thread::scope(|scope| {
         let players: Vec<_> = (0..threads).map(|_| scope.spawn(|| play(&next))).collect();
         for player in players {
-            let part = player.join().expect("a run failed; its seed is above");
+            let part = player.join().expect("what panics in a run is caught");
             whole.runs += part.runs;
             whole.add(part.counts);
+            whole.failed.extend(part.failed);
         }
     });
     whole
@@ -157,10 +161,11 @@ fn seeded_runs_keep_the_promise() {
         let seed = at + of * taken.fetch_add(1, Ordering::Relaxed);
         (seed < last).then_some(seed)
     };
-    let Tally { runs, counts } = play_on(threads, next);
+    let Tally { runs, counts, failed } = play_on(threads, next);
     let a_second = runs as f64 / begin.elapsed().as_secs_f64();
     println!("{runs} seeded runs, {a_second:.0} a second on {threads} threads");
     println!("{counts:#?}");
+    assert!(failed.is_empty(), "runs that failed: {failed:?}");
     let missing: Vec<_> = EVENTS.iter().filter(|event| !counts.contains_key(*event)).collect();
     assert!(runs < ENOUGH || missing.is_empty(), "never happened: {missing:?}");
 }
