@@ -11,5 +11,6 @@ mod faults;
 mod kills;
 mod odd_files;
 mod rotation;
+mod saved_config;
 mod shutdown;
 mod takeover;

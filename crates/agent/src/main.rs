@@ -26,6 +26,7 @@ mod relocate;
 mod request;
 mod resend;
 mod run;
+mod saved_pipelines;
 mod sources;
 mod spill;
 mod split;
@@ -60,7 +61,7 @@ fn perform(command: Command) -> Exit {
         Command::Help => print(args::HELP),
         Command::Version => print(concat!("irontail ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Collect(args) => planned(plan::ad_hoc(&args), run::run),
-        Command::Run(args) => planned(plan::configured(&args), run::run),
+        Command::Run(args) => planned(plan::to_run(&args), run::run),
         Command::Check(args) => planned(plan::configured(&args), |plan| {
             let printed = check::print(&plan, &mut std::io::stdout().lock());
             if printed.is_ok() { Exit::Done } else { Exit::Usage }

@@ -8,6 +8,7 @@ use settings::{CommandLine, FirstStart, Loaded, Parameters, Pipeline, Target};
 use tail::{Excludes, Pattern};
 
 use crate::args::{CollectArgs, RunArgs};
+use crate::saved_pipelines;
 use crate::translate::file_input;
 
 /// Parameters and pipelines that fit together.
@@ -24,6 +25,9 @@ pub struct Plan {
     pub disabled: Vec<(String, PathBuf)>,
     /// Whether the command line is all there is (`irontail collect`).
     pub is_ad_hoc: bool,
+    /// Where the pipelines are those of the last run, since a source cannot be read: a sentence
+    /// that says so.
+    pub recalled: Option<String>,
     /// Sentences for the log.
     pub notes: Vec<String>,
 }
@@ -33,11 +37,29 @@ pub fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// The plan of `irontail run` and `irontail check`.
+/// The plan of `irontail check`.
 ///
 /// # Errors
 /// Everything that is wrong, a sentence each.
 pub fn configured(args: &RunArgs) -> Result<Plan, Vec<String>> {
+    let (parameters, loaded) = load(args)?;
+    complete(parameters, loaded)
+}
+
+/// The plan of `irontail run`: where a source cannot be read now, the pipelines of the last run.
+///
+/// # Errors
+/// Everything that is wrong, a sentence each.
+pub fn to_run(args: &RunArgs) -> Result<Plan, Vec<String>> {
+    let (parameters, loaded) = load(args)?;
+    let path = &parameters.user_config_file_path.value;
+    match saved_pipelines::recall(path, &loaded, &working_dir()?) {
+        None => complete(parameters, loaded),
+        Some((saved, note)) => Ok(Plan { recalled: Some(note), ..complete(parameters, saved)? }),
+    }
+}
+
+fn load(args: &RunArgs) -> Result<(Parameters, Loaded), Vec<String>> {
     let command_line = CommandLine {
         state_dir: args.state_dir.clone(),
         on_lost_state: args.on_lost_state,
@@ -48,6 +70,10 @@ pub fn configured(args: &RunArgs) -> Result<Plan, Vec<String>> {
     let parameters = parameters(&command_line)?;
     let local = parameters.logtail_sys_conf_dir.value.join("config/local");
     let loaded = settings::load(&args.config, &local, &working_dir()?);
+    Ok((parameters, loaded))
+}
+
+fn complete(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
     let plan = fit(parameters, loaded)?;
     let errors = own_outputs(&plan);
     if !errors.is_empty() {
@@ -112,7 +138,16 @@ fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
     let mut notes = parameters.notes.clone();
     notes.extend(loaded.notes);
     let Loaded { pipelines, disabled, .. } = loaded;
-    Ok(Plan { parameters, pipelines, targets, outputs, disabled, is_ad_hoc: false, notes })
+    Ok(Plan {
+        parameters,
+        pipelines,
+        targets,
+        outputs,
+        disabled,
+        is_ad_hoc: false,
+        recalled: None,
+        notes,
+    })
 }
 
 fn target(id: usize, pipeline: &Pipeline) -> Result<Option<tail::Target>, tail::Error> {

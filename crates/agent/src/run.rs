@@ -29,6 +29,7 @@ use crate::node;
 use crate::plan::Plan;
 use crate::pulse;
 use crate::readiness::Condition;
+use crate::saved_pipelines;
 use crate::spill::spill;
 use crate::start::{self, Started};
 use crate::threads::{Flag, spawn, spawn_loop};
@@ -42,6 +43,9 @@ const LEAVE_BEHIND: Duration = Duration::from_millis(200);
 pub fn run(plan: Plan) -> Exit {
     for note in &plan.notes {
         log::info!("{note}");
+    }
+    if let Some(note) = &plan.recalled {
+        log::warn!("{note}");
     }
     let signals = match watch_signals() {
         Ok(signals) => signals,
@@ -57,12 +61,29 @@ pub fn run(plan: Plan) -> Exit {
     }
     let (mut stop, mut deadline) = (Flag::new(), Flag::new());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    match start::start(disk, &plan, board, (stop.raised(), deadline.raised()), &signals) {
-        Ok(started) => Running::new(started, plan).supervise(&signals, &mut stop, &mut deadline),
+    match start::start(disk.clone(), &plan, board, (stop.raised(), deadline.raised()), &signals) {
+        Ok(started) => {
+            save_pipelines(&*disk, &plan);
+            Running::new(started, plan).supervise(&signals, &mut stop, &mut deadline)
+        }
         Err(start::Refusal { exit, reason }) => {
             log::error!("{reason}");
             exit
         }
+    }
+}
+
+/// Saves what takes effect. That it cannot be saved stops nothing: it is tried again at the next
+/// start.
+fn save_pipelines(disk: &dyn Disk, plan: &Plan) {
+    if plan.is_ad_hoc || plan.recalled.is_some() {
+        return;
+    }
+    let path = &plan.parameters.user_config_file_path.value;
+    match saved_pipelines::keep(disk, path, &plan.pipelines) {
+        Ok(None) => {}
+        Ok(Some(note)) => log::warn!("{note}"),
+        Err(reason) => log::error!("the pipelines in force cannot be saved: {reason}"),
     }
 }
 

@@ -114,3 +114,22 @@ fn process(out: &mut Exposition, board: &Board) {
         out.single("process_open_fds", Kind::Gauge, "Open descriptors of the process.", open);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_every_metric() {
+        let reference = include_str!("../../../../CONFIGURATION.md");
+        let text = text(&Board::new(), Instant::now());
+        let names: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        assert!(names.len() > COUNTS.len());
+        for name in names {
+            assert!(reference.contains(&format!("\n| `{name}` | ")), "{name} is missing");
+        }
+    }
+}
