@@ -266,6 +266,54 @@ mod tests {
         assert_eq!(words(""), Ok(Command::Help));
     }
 
+    /// The words of an inline list, as in `command: ["--a", "b"]`.
+    fn inline_list(line: &str) -> String {
+        let list = &line[line.find('[').unwrap()..];
+        serde_json::from_str::<Vec<String>>(list).unwrap().join(" ")
+    }
+
+    #[test]
+    fn what_the_manifests_pass_is_understood() {
+        let daemonset = include_str!("../../../deploy/daemonset.yaml").lines().map(str::trim);
+        let options: Vec<_> = daemonset.filter_map(|line| line.strip_prefix("- --")).collect();
+        let line = format!("run --{}", options.join(" --"));
+        let Ok(Command::Run(args)) = words(&line) else { panic!("{line}") };
+        assert!(args.require_durable_state && args.admin.is_some());
+        let compose = include_str!("../../../deploy/compose.yaml");
+        let of = |key: &str| compose.lines().find(|line| line.trim().starts_with(key)).unwrap();
+        let line = format!("run {}", inline_list(of("command:")));
+        assert!(matches!(words(&line), Ok(Command::Run(_))), "{line}");
+        let line = inline_list(of("entrypoint:"));
+        let line = line.strip_prefix("/irontail ").unwrap();
+        assert!(matches!(words(line), Ok(Command::Receive(_))), "{line}");
+    }
+
+    #[test]
+    fn what_the_manifests_set_is_a_parameter() {
+        let script = include_str!("../../../deploy/docker-run.sh").lines();
+        let script = script.filter_map(|line| line.trim().strip_prefix("-e ")?.split('=').next());
+        let daemonset = include_str!("../../../deploy/daemonset.yaml").lines();
+        let daemonset = daemonset.skip_while(|line| line.trim() != "env:");
+        let daemonset = daemonset.take_while(|line| line.trim() != "ports:");
+        let daemonset = daemonset.filter_map(|line| line.trim().strip_prefix("- name: "));
+        let compose = include_str!("../../../deploy/compose.yaml").lines();
+        let compose = compose.skip_while(|line| line.trim() != "environment:").skip(1);
+        let compose = compose.take_while(|line| line.trim() != "volumes:");
+        let compose = compose.filter_map(|line| line.trim().split_once(':')).map(|pair| pair.0);
+        let compose = compose.filter(|name| !name.starts_with('#'));
+        // What iLogtail takes besides: who it works for.
+        let identity = ["ALIYUN_LOGTAIL_USER_ID", "ALIYUN_LOGTAIL_USER_DEFINED_ID"];
+        let known = |name: &str| {
+            let mut names = settings::DEFINITIONS.iter().flat_map(|one| one.environment);
+            identity.contains(&name) || names.any(|known| *known == name)
+        };
+        let names: Vec<_> = script.chain(daemonset).chain(compose).collect();
+        assert!(names.len() >= 8 + 6 + 5, "{names:?}");
+        for name in names {
+            assert!(known(name.trim_matches('"')), "{name} is no parameter");
+        }
+    }
+
     #[test]
     fn a_wrong_word_is_named() {
         for (line, part) in [
