@@ -27,11 +27,11 @@ pub struct Head {
 }
 
 /// iLogtail's own fingerprint (`sig_size`, `sig_hash`), kept so that either agent can take over
-/// from the other: MurmurHash3_x64_128, seed 0xdeadbeaf, low 64 bits, of the first
-/// min(1024, size) bytes cut at the first NUL.
+/// from the other: MurmurHash3_x64_128, seed 0xdeadbeaf, low 64 bits, of the file's first 1024
+/// bytes at most, cut at the first NUL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Signature {
-    /// Bytes of the file that were looked at (before the cut at a NUL).
+    /// How many bytes the hash covers: those that are left after the cut.
     pub size: u32,
     /// The hash.
     pub hash: u64,
