@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn a_class_by_name_is_refused_and_perl_classes_are_unicode() {
+        assert!(Pattern::parse(r"\p{L}").unwrap_err().contains("Unicode"));
+        for class in [r"^\w+$", "(?i)^ÄB$"] {
+            assert!(Pattern::parse(class).expect(class).is_found_in("äb"), "{class}");
+        }
+    }
+
+    #[test]
     fn regexes_that_cannot_be_used_say_why() {
         for (text, part) in [
             ("(", "unclosed group"),
