@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 use checkpoint::ForeignFile;
 use record::{DeliveryKey, FileSeen, FileUid, Progress};
 use settings::FirstStart;
-use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source, Tail};
+use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source, Tail, next_line};
 
 use crate::account::Count;
 use crate::delivery::Delivery;
-use crate::first_start;
 use crate::lag::{Behind, Marks};
 use crate::lane::{Shared, Stop};
 use crate::readiness::Condition;
@@ -226,7 +225,11 @@ impl Following {
         }
         match input.first_start {
             FirstStart::Beginning => None,
-            FirstStart::Tail(bytes) => Some(first_start::line_start(&found.source, bytes)),
+            FirstStart::Tail(bytes) => {
+                // Where the file cannot be read now: the middle of a line.
+                let from = found.source.size().saturating_sub(bytes);
+                Some(next_line(&found.source, from).unwrap_or(from))
+            }
         }
     }
 

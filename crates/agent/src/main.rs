@@ -11,7 +11,6 @@ mod deliver;
 mod delivery;
 mod drain;
 mod exit;
-mod first_start;
 mod follow;
 mod format;
 mod lag;
