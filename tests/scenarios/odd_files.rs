@@ -230,3 +230,37 @@ fn an_output_file_that_matches_the_pattern_is_not_fed_to_itself() {
     ndjson::records(&body).filter_map(ndjson::content).for_each(|text| arrivals.note(&text));
     Verdict::of_arrivals(&[log.written()], &arrivals).assert_exactly_once();
 }
+
+#[test]
+fn a_hole_that_a_truncated_writer_leaves_is_passed_over_and_progress_gets_whole() {
+    let mut running = Running::start(|_| {});
+    // Without O_APPEND: after the truncation it goes on at its old place.
+    let path = running.stage.log("hole.log");
+    let mut file = fs::File::create(&path).unwrap();
+    let mut line = 0;
+    let mut write = |running: &Running, count: u64| {
+        let mut text = Vec::new();
+        (line..line + count).for_each(|line| testkit::push_line(&mut text, 9, line, 120));
+        line += count;
+        file.write_all(&text).unwrap();
+        until(ENOUGH, "its lines", || {
+            match running.destination.ledger(|ledger| ledger.by_key().distinct_of(9)) {
+                now if now == line => Ok(()),
+                now => Err(format!("{now} of {line}")),
+            }
+        });
+    };
+    write(&running, 50_000);
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    write(&running, 100);
+    let size = fs::metadata(&path).unwrap().len();
+    until(ENOUGH, "progress over the hole", || {
+        match tests::acknowledged(&running.stage.dump(), &path) {
+            Some(now) if now == size => Ok(()),
+            now => Err(format!("{now:?} of {size}")),
+        }
+    });
+    running.goes_on();
+    let report = running.end();
+    assert!(report.contains("\"unwanted_bytes\":6050000"), "{report}");
+}

@@ -42,6 +42,8 @@ pub enum Count {
     IgnoredRecords,
     /// Raw bytes that were gone before they were read: a file vanished or was cut.
     LostBytes,
+    /// Raw bytes that a rule leaves out: NULs that a writer or a crash left.
+    UnwantedBytes,
     /// Raw bytes that went through the spool.
     SpooledBytes,
     /// Raw bytes that were dropped because the spool was full.
@@ -51,7 +53,7 @@ pub enum Count {
 }
 
 /// The names in the order of [`Count`], each with its help text in the metrics.
-pub const COUNTS: [(&str, &str); 21] = [
+pub const COUNTS: [(&str, &str); 22] = [
     ("read_bytes", "Raw bytes read from files and cut into requests."),
     ("read_records", "Records read from files."),
     ("records", "Records encoded; those of a resend or a split count again."),
@@ -70,6 +72,7 @@ pub const COUNTS: [(&str, &str); 21] = [
     ("replaced_records", "Records in which invalid UTF-8 was replaced."),
     ("ignored_records", "Records of container output that the pipeline leaves out."),
     ("lost_bytes", "Raw bytes gone before they were read: a file vanished or was cut."),
+    ("unwanted_bytes", "Raw bytes that a rule leaves out: NULs that a writer or a crash left."),
     ("spooled_bytes", "Raw bytes that went through the spool."),
     ("spool_dropped_bytes", "Raw bytes dropped because the spool was full."),
     ("spool_damaged_bytes", "Raw bytes in damaged frames of the spool."),

@@ -186,6 +186,7 @@ impl Lane {
                 Ok(false) => {}
                 Err(error) => log::debug!("{}: {error}", self.delivery.terms.name),
             }
+            self.shared.leave_out(&self.delivery, &oldest);
             next =
                 if request.is_full(&self.delivery) { None } else { self.delivery.ready.try_take() };
         }
@@ -408,6 +409,23 @@ pub fn whole(range: &Range) -> FileSpan {
 }
 
 impl Shared {
+    /// Journals what a reader passed over as not wanted. Where the agent has to leave before that
+    /// can be written, the next one passes over it again.
+    pub fn leave_out(&self, delivery: &Delivery, cursor: &Cursor) {
+        let unwanted = cursor.reader.take_unwanted();
+        if unwanted.is_empty() {
+            return;
+        }
+        let source = cursor.reader.source();
+        let (file, generation) = (source.uid(), source.generation());
+        let span = |(start, end)| FileSpan { file, generation, start, end };
+        let spans: Vec<_> = unwanted.iter().map(span).collect();
+        let key = delivery.terms.key;
+        if self.persist(delivery, |checkpoint| checkpoint.unwanted(key, &spans)).is_ok() {
+            delivery.account.add(Count::UnwantedBytes, unwanted.len());
+        }
+    }
+
     /// The same for whoever has no lane.
     pub fn persist<T>(
         &self,

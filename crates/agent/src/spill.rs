@@ -123,7 +123,10 @@ fn spill_unread(shared: &Shared, delivery: &Delivery, cursor: &Cursor) -> Result
         while !request.is_full(delivery) {
             match request.take(delivery, cursor) {
                 Ok(true) => {}
-                Ok(false) => break,
+                Ok(false) => {
+                    shared.leave_out(delivery, cursor);
+                    break;
+                }
                 Err(error) => {
                     log::debug!("{}: {error}", delivery.terms.name);
                     break;

@@ -115,6 +115,7 @@ impl Checkpoint {
     pub fn see(&self, file: &FileSeen) -> Result<(), Error> {
         let mut core = self.core();
         let known = core.state.files.get((file.uid, file.generation));
+        let known = known.filter(|known| !known.is_missed);
         if known.and_then(|known| known.seen.as_ref()).is_some_and(|seen| seen.is(file)) {
             return Ok(());
         }
@@ -151,6 +152,23 @@ impl Checkpoint {
         start: u64,
     ) -> Result<(), Error> {
         self.append(Entry::Baseline { delivery, uid, generation, start }).map(drop)
+    }
+
+    /// A rule leaves these bytes out of a delivery: they count as acknowledged. Nothing changes
+    /// for a file that is not known.
+    pub fn unwanted(&self, delivery: DeliveryKey, spans: &[FileSpan]) -> Result<(), Error> {
+        self.append(Entry::Unwanted { delivery, spans: spans.to_vec() }).map(drop)
+    }
+
+    /// It was reported that a generation is nowhere, with what it takes along. Forgotten when it
+    /// is seen again.
+    pub fn missed(&self, uid: FileUid, generation: u32) -> Result<(), Error> {
+        self.append(Entry::Missed { uid, generation }).map(drop)
+    }
+
+    /// Whether [`Checkpoint::missed`] was called for a generation that was not seen since.
+    pub fn is_missed(&self, uid: FileUid, generation: u32) -> bool {
+        self.core().state.files.get((uid, generation)).is_some_and(|file| file.is_missed)
     }
 
     /// Every file that existed at the delivery's first start has its baseline.

@@ -2,9 +2,9 @@
 //! where it stands.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use record::{Anchor, Progress};
+use record::{Anchor, Progress, Spans};
 
 /// A reader's place in its source.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(crate) struct Position {
     tip: Option<Anchor>,
     /// Proofs from before this reader.
     proofs: Vec<Anchor>,
-    /// Bytes that were passed over since the last piece.
-    skipped: u64,
+    /// What was passed over and not told of yet.
+    unwanted: Spans,
 }
 
 /// What to read next.
@@ -56,7 +56,7 @@ impl Position {
             searched: furthest,
             tip: None,
             proofs: progress.anchors.clone(),
-            skipped: 0,
+            unwanted: Spans::new(),
         }
     }
 
@@ -85,14 +85,19 @@ impl Position {
 
     /// Passes over bytes that nobody wants; `tip` is the proof of the place after them.
     pub(crate) fn pass(&mut self, bytes: u64, tip: Option<Anchor>) {
-        self.skipped += bytes;
-        self.go(self.next().from + bytes, tip);
+        let from = self.next().from;
+        self.unwanted.insert(from, from + bytes);
+        self.go(from + bytes, tip);
     }
 
-    /// Counts a piece that ends here; returns what was passed over before it.
-    pub(crate) fn take(&mut self, end: Anchor) -> u64 {
+    /// Counts a piece that ends here.
+    pub(crate) fn take(&mut self, end: Anchor) {
         self.go(end.offset, Some(end));
-        std::mem::take(&mut self.skipped)
+    }
+
+    /// What was passed over since the last call.
+    pub(crate) fn take_unwanted(&mut self) -> Spans {
+        std::mem::take(&mut self.unwanted)
     }
 
     /// What ended last, and where it began, is read again.
@@ -127,6 +132,7 @@ pub(crate) struct Shown {
     furthest: AtomicU64,
     searched: AtomicU64,
     gap_bytes: AtomicU64,
+    has_unwanted: AtomicBool,
 }
 
 impl Shown {
@@ -135,6 +141,7 @@ impl Shown {
         self.searched.store(position.searched, Ordering::Relaxed);
         let gap_bytes = position.gaps.iter().map(|(start, end)| end - start).sum();
         self.gap_bytes.store(gap_bytes, Ordering::Relaxed);
+        self.has_unwanted.store(!position.unwanted.is_empty(), Ordering::Relaxed);
     }
 
     pub(crate) fn furthest(&self) -> u64 {
@@ -143,6 +150,10 @@ impl Shown {
 
     pub(crate) fn searched(&self) -> u64 {
         self.searched.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_unwanted(&self) -> bool {
+        self.has_unwanted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn gap_bytes(&self) -> u64 {

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use record::{ANCHOR_LEN, Anchor, Progress};
+use record::{ANCHOR_LEN, Anchor, Progress, Spans};
 
 use crate::bytes::{Bytes, anchor_at};
 use crate::cut::Cut;
@@ -41,10 +41,6 @@ pub struct Piece {
     pub end: u64,
     /// Hash of the anchor at `end`.
     pub anchor: u64,
-    /// Bytes right before `start` that nobody wants: NULs that a writer or a crash left, or the
-    /// `\n` of a line that was handed on without it. `[start - skipped, start)` is to be
-    /// acknowledged as not wanted. Nearly always 0.
-    pub skipped: u64,
     /// Whether there is more to read now.
     pub more: bool,
     /// Whether records are open at its end, which go on at the beginning of the next younger file
@@ -135,6 +131,19 @@ impl Reader {
         let mut position = self.position.lock().expect("no holder panics");
         position.go_back(piece.start, piece.end);
         self.shown.set(&position);
+    }
+
+    /// Bytes that were passed over since the last call, because nobody wants them: NULs that a
+    /// writer or a crash left, or the `\n` of a line that was handed on without it. To be
+    /// acknowledged as not wanted. Nearly always none.
+    pub fn take_unwanted(&self) -> Spans {
+        if !self.shown.has_unwanted() {
+            return Spans::new();
+        }
+        let mut position = self.position.lock().expect("no holder panics");
+        let unwanted = position.take_unwanted();
+        self.shown.set(&position);
+        unwanted
     }
 
     /// The furthest position that was read.
@@ -252,13 +261,13 @@ impl Reader {
         // What waits for nothing any more.
         let is_last = !rest.is_empty() && (goes_on || self.source.has_ended());
         ask.raw.advance(len);
-        let skipped = position.take(Anchor { offset: end, hash: anchor });
+        position.take(Anchor { offset: end, hash: anchor });
         self.source.reach(Anchor { offset: end, hash: anchor });
         if is_all && end < loaded {
             self.wait(position, loaded);
         }
         let more = !is_all || is_last || position.has_gaps() || self.source.size() > loaded;
-        Ok(Step::Done(Some(Piece { start: span.from, end, anchor, skipped, more, open })))
+        Ok(Step::Done(Some(Piece { start: span.from, end, anchor, more, open })))
     }
 
     /// Reads a span into the buffer's room, more than `max` only where one record is longer.

@@ -191,7 +191,7 @@ impl Agent {
                     take(&raw, &mut self.assembly, &mut self.records);
                     for (generation, piece) in parts.drain(..) {
                         let progress = self.progress.get_mut(&generation).unwrap();
-                        progress.acked.insert(piece.start - piece.skipped, piece.end);
+                        progress.acked.insert(piece.start, piece.end);
                         progress.anchors.push(Anchor { offset: piece.end, hash: piece.anchor });
                         let source = self.readers[&generation].source();
                         source.settle(progress.acked.covered_from(0));

@@ -119,6 +119,10 @@ entries! {
     16 ForgetForeign {}
     /// What a destination gave without having taken anything.
     17 Receipt { delivery: DeliveryKey, receipt: Vec<u8> }
+    /// A rule leaves these bytes out.
+    18 Unwanted { delivery: DeliveryKey, spans: Vec<FileSpan> }
+    /// A generation was found nowhere, and what it takes along has been reported.
+    19 Missed { uid: FileUid, generation: u32 }
 }
 
 impl Entry {
@@ -234,6 +238,8 @@ mod tests {
             Entry::Drop { uid, generation: Some(u32::MAX) },
             Entry::ForgetForeign {},
             Entry::Receipt { delivery: delivery(), receipt: b"receipt".to_vec() },
+            Entry::Unwanted { delivery: delivery(), spans: vec![span, span] },
+            Entry::Missed { uid, generation: 3 },
         ]
     }
 
@@ -273,7 +279,7 @@ mod tests {
                         *byte = random.u8(..);
                     }
                 }
-                decode(random.u8(0..20), &other, &definitions);
+                decode(random.u8(0..22), &other, &definitions);
             }
         }
     }

@@ -165,6 +165,8 @@ pub(crate) struct FileLine<'a> {
     #[serde(borrow)]
     seen: Option<SeenLine<'a>>,
     cursors: Vec<CursorLine>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    missed: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -209,7 +211,8 @@ impl<'a> FileLine<'a> {
             acked: cursor.acked().collect(),
             anchors: cursor.anchors().iter().map(|a| (a.offset, a.hash)).collect(),
         });
-        Self { uid: Text(uid), generation, seen, cursors: cursors.collect() }
+        let cursors = cursors.collect();
+        Self { uid: Text(uid), generation, seen, cursors, missed: file.is_missed }
     }
 
     /// `None` if a path is none.
@@ -224,7 +227,8 @@ impl<'a> FileLine<'a> {
             let anchors = line.anchors.iter().map(|&(offset, hash)| Anchor { offset, hash });
             Cursor::restore(line.to.0.0, &line.acked, anchors)
         }));
-        Some(((self.uid.0, self.generation), FileState { seen, cursors }))
+        let file = FileState { seen, cursors, is_missed: self.missed };
+        Some(((self.uid.0, self.generation), file))
     }
 }
 

@@ -19,7 +19,8 @@ impl State {
     pub(crate) fn apply(&mut self, sequence: u64, entry: Entry) {
         match entry {
             Entry::Seen { file: seen } => {
-                self.file_mut(seen.uid, seen.generation).seen = Some(Seen::new(&seen))
+                let file = self.file_mut(seen.uid, seen.generation);
+                (file.seen, file.is_missed) = (Some(Seen::new(&seen)), false);
             }
             Entry::Tags { .. } => {} // Means something only while its segment is read.
             Entry::Bounds { cut } => self.open_request(RequestId(sequence), Request::new(cut)),
@@ -63,6 +64,19 @@ impl State {
                     self.files.generations(uid).map(|(number, _)| number).collect();
                 for generation in generations {
                     self.files.remove((uid, generation));
+                }
+            }
+            Entry::Unwanted { delivery, spans } => {
+                for FileSpan { file, generation, start, end } in spans {
+                    // It brings back no file that was dropped.
+                    if let Some(file) = self.files.get_mut((file, generation)) {
+                        file.cursor_mut(delivery).ack(start, end);
+                    }
+                }
+            }
+            Entry::Missed { uid, generation } => {
+                if let Some(file) = self.files.get_mut((uid, generation)) {
+                    file.is_missed = true;
                 }
             }
             Entry::ForgetForeign {} => {

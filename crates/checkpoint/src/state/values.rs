@@ -39,6 +39,8 @@ pub(crate) struct FileState {
     /// Absent where only its requests are known.
     pub seen: Option<Seen>,
     pub cursors: Vec<Cursor>,
+    /// It was found nowhere since it was last seen, and that was reported.
+    pub is_missed: bool,
 }
 
 /// [`FileSeen`] without its names, in less memory.

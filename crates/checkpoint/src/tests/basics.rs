@@ -409,3 +409,36 @@ fn an_answer_may_name_bytes_of_an_older_generation() {
     checkpoint.refused(ticket.request, &[other]).unwrap();
     assert_eq!(acked(&checkpoint, 1, 1), [], "not its generation");
 }
+
+#[test]
+fn any_span_can_be_unwanted_and_brings_back_no_file() {
+    let (disk, checkpoint) = fresh();
+    checkpoint.see(&file(1)).unwrap();
+    checkpoint.baseline(delivery(1), FileUid(1), 0, 10).unwrap();
+    checkpoint.unwanted(delivery(1), &[span(1, 20, 30), span(1, 50, 60), span(9, 0, 5)]).unwrap();
+    checkpoint.unwanted(delivery(2), &[span(1, 0, 7)]).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert_eq!(acked(checkpoint, 1, 1), [(0, 10), (20, 30), (50, 60)]);
+        assert_eq!(acked(checkpoint, 2, 1), [(0, 7)]);
+        assert_eq!(acked(checkpoint, 1, 9), []);
+    });
+    checkpoint.unwanted(delivery(1), &[span(1, 10, 50)]).unwrap();
+    assert_eq!(acked(&checkpoint, 1, 1), [(0, 60)]);
+}
+
+#[test]
+fn a_missed_file_stays_missed_until_it_is_seen_again() {
+    let (disk, checkpoint) = fresh();
+    checkpoint.see(&file(1)).unwrap();
+    assert!(!checkpoint.is_missed(FileUid(1), 0));
+    checkpoint.missed(FileUid(1), 0).unwrap();
+    checkpoint.missed(FileUid(9), 0).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert!(checkpoint.is_missed(FileUid(1), 0));
+        assert!(!checkpoint.is_missed(FileUid(9), 0));
+    });
+    checkpoint.see(&file(1)).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert!(!checkpoint.is_missed(FileUid(1), 0));
+    });
+}

@@ -106,7 +106,21 @@ fn a_last_line_without_newline_comes_after_the_flush_timeout() {
     // Its late newline is not a record of its own.
     bench.append(b"\nd\n");
     let (piece, bytes) = bench.read(&reader, MAX).unwrap();
-    assert_eq!((piece.start, piece.skipped, &bytes[..]), (5, 1, &b"d\n"[..]));
+    assert_eq!((piece.start, &bytes[..]), (5, &b"d\n"[..]));
+    assert_eq!(reader.take_unwanted(), [(4, 5)].into_iter().collect());
+    assert!(reader.take_unwanted().is_empty(), "told once");
+}
+
+#[test]
+fn a_late_newline_is_told_also_where_nothing_follows() {
+    let mut bench = Bench::new(b"a");
+    let reader = bench.reader();
+    bench.now += TIMEOUT;
+    assert_eq!(bench.text(&reader).unwrap(), "a");
+    bench.append(b"\n");
+    assert_eq!(bench.text(&reader), None);
+    assert_eq!(reader.take_unwanted(), [(1, 2)].into_iter().collect());
+    assert_eq!(reader.unread(), 0);
 }
 
 #[test]
@@ -245,7 +259,8 @@ fn leading_nuls_of_a_later_generation_are_passed_over() {
     bench.append(b"a\n");
     let reader = bench.reader();
     let (piece, bytes) = bench.read(&reader, MAX).unwrap();
-    assert_eq!((piece.start, piece.skipped, &bytes[..]), (hole, hole, &b"a\n"[..]));
+    assert_eq!((piece.start, &bytes[..]), (hole, &b"a\n"[..]));
+    assert_eq!(reader.take_unwanted(), [(0, hole)].into_iter().collect());
     // In a first generation NULs are data.
     let mut bench = Bench::new(b"\0\0a\n");
     let reader = bench.reader();

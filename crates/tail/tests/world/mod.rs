@@ -279,11 +279,13 @@ impl World {
         let progress = self.progress.get_mut(&generation).unwrap();
         loop {
             self.raw.clear();
-            let Ok(Some(piece)) = reader.read(&mut self.raw, 64 * 1024, self.now) else { break };
+            let read = reader.read(&mut self.raw, 64 * 1024, self.now);
+            progress.acked.merge(&reader.take_unwanted());
+            let Ok(Some(piece)) = read else { break };
             for (_, line) in lines(&self.raw) {
                 self.records.push((name.clone(), String::from_utf8_lossy(line).into_owned()));
             }
-            progress.acked.insert(piece.start - piece.skipped, piece.end);
+            progress.acked.insert(piece.start, piece.end);
             progress.anchors.push(Anchor { offset: piece.end, hash: piece.anchor });
             source.settle(progress.acked.covered_from(0));
         }
