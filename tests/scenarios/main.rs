@@ -10,6 +10,7 @@ mod commit_order;
 mod faults;
 mod kills;
 mod odd_files;
+mod restore_order;
 mod rotation;
 mod saved_config;
 mod shutdown;
