@@ -31,6 +31,8 @@ pub struct Board {
     pub spool_bytes: AtomicU64,
     /// Containers that are known.
     pub containers: AtomicU64,
+    /// Containers that were gone before they could be looked at.
+    pub containers_missed: AtomicU64,
 }
 
 impl Board {
@@ -48,6 +50,7 @@ impl Board {
             unreadable: AtomicU64::new(0),
             spool_bytes: AtomicU64::new(0),
             containers: AtomicU64::new(0),
+            containers_missed: AtomicU64::new(0),
         }
     }
 }

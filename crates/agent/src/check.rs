@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use settings::Pipeline;
 
+use crate::check_containers;
 use crate::plan::Plan;
 
 /// How many files of all pipelines are listed.
@@ -28,9 +29,14 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "no pipeline: nothing would be collected")?;
     }
     let matches = tail::matches_now(&plan.targets, MATCHES_MAX);
-    for (target, pipeline) in plan.targets.iter().zip(&plan.pipelines) {
+    let containers = check_containers::Containers::look(plan);
+    for (index, pipeline) in plan.pipelines.iter().enumerate() {
         writeln!(out, "pipeline {} ({})", pipeline.name, pipeline.origin.display())?;
         print_flushers(pipeline, out)?;
+        if let Some(containers) = &containers {
+            containers.print(plan, index, out)?;
+        }
+        let Some(target) = plan.targets.iter().find(|target| target.id == index) else { continue };
         let mut files = 0;
         for found in matches.iter().filter(|found| found.target == target.id) {
             let path = found.path.display();
@@ -48,6 +54,9 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         if files == 0 {
             writeln!(out, "  collects no file now")?;
         }
+    }
+    if let Some(containers) = &containers {
+        containers.print_rest(plan, out)?;
     }
     if matches.len() >= MATCHES_MAX {
         writeln!(out, "only the first {MATCHES_MAX} paths are listed")?;

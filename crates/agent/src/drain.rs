@@ -59,6 +59,7 @@ impl Drain<'_> {
             "unread_bytes": self.standing.unread_bytes,
             "skipped": self.standing.skipped,
             "unreadable": self.standing.unreadable,
+            "containers_missed": self.standing.containers_missed,
             "acknowledged_bytes": acknowledged,
             "unanswered": unanswered,
             "seconds": (self.time.as_secs_f64() * 1000.0).round() / 1000.0,

@@ -1,7 +1,7 @@
 //! Which files are followed, and for whom: from what the tail saw to cursors that senders read.
 //! Every fact that a restart needs is journaled here before anybody can act on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +13,7 @@ use settings::FirstStart;
 use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source, Tail, next_line};
 
 use crate::account::Count;
+use crate::baseline::Baselines;
 use crate::delivery::Delivery;
 use crate::lag::{Behind, Marks};
 use crate::lane::{Shared, Stop};
@@ -30,11 +31,18 @@ pub struct Input {
     pub first_start: FirstStart,
     /// How long a last line without a newline is waited for.
     pub flush_timeout: Duration,
+    /// What a read may not cut in two.
+    pub framing: Framing,
+    /// Whether it is of a container.
+    pub is_container: bool,
 }
 
 /// All files that are followed.
 pub struct Following {
-    inputs: Vec<Input>,
+    /// By the tail's targets.
+    inputs: HashMap<usize, Arc<Input>>,
+    deliveries: Vec<Arc<Delivery>>,
+    baselines: Baselines,
     foreign: Vec<ForeignFile>,
     shared: Shared,
     files: HashMap<(FileUid, u32), Followed>,
@@ -58,6 +66,8 @@ pub struct Standing {
     pub skipped: u64,
     /// How often a path could not be looked at.
     pub unreadable: u64,
+    /// Containers that were gone before they could be looked at.
+    pub containers_missed: u64,
     /// Whether every saved file has been looked at since the start.
     pub looked: bool,
 }
@@ -65,15 +75,19 @@ pub struct Standing {
 struct Followed {
     source: Arc<Source>,
     cursors: Vec<(Arc<Delivery>, Arc<Cursor>)>,
+    /// For which targets.
+    targets: Vec<usize>,
     settled: u64,
     marks: Marks,
 }
 
 impl Following {
-    /// Nothing followed yet. `inputs` are in the order of the tail's targets.
-    pub fn new(inputs: Vec<Input>, foreign: Vec<ForeignFile>, shared: Shared) -> Self {
+    /// Nothing followed yet, for nobody.
+    pub fn new(deliveries: Vec<Arc<Delivery>>, foreign: Vec<ForeignFile>, shared: Shared) -> Self {
         Self {
-            inputs,
+            inputs: HashMap::new(),
+            deliveries,
+            baselines: Baselines::default(),
             foreign,
             shared,
             files: HashMap::new(),
@@ -95,9 +109,8 @@ impl Following {
                 self.shared.sources.insert(&source);
             }
             Event::Listed { target } => {
-                for delivery in &self.inputs[target].deliveries {
-                    self.shared.persist(delivery, |c| c.baseline_complete(delivery.terms.key))?;
-                }
+                let complete = self.baselines.searched(target);
+                self.complete(&complete)?;
             }
             Event::Cut(cut) => self.account_cut(&cut),
             Event::Missing(seen) => self.account_missing(&seen),
@@ -114,6 +127,73 @@ impl Following {
             _ => {}
         }
         Ok(())
+    }
+
+    /// From now on a target's files are for this input. While a delivery is in its first start it
+    /// waits for the target.
+    pub fn add_input(&mut self, target: usize, input: Input) {
+        for delivery in &input.deliveries {
+            let key = delivery.terms.key;
+            if !input.is_container || self.baselines.is_waiting(key) {
+                self.baselines.await_target(key, target);
+            }
+        }
+        self.inputs.insert(target, Arc::new(input));
+    }
+
+    /// A pipeline of containers begins: its first start lasts until the runtimes have told of all.
+    pub fn await_containers(&mut self, deliveries: &[Arc<Delivery>]) {
+        for delivery in deliveries {
+            self.baselines.await_containers(delivery.terms.key);
+        }
+    }
+
+    /// A part of the agent is ready.
+    pub fn meet(&self, condition: Condition) {
+        self.shared.board.readiness.meet(condition);
+    }
+
+    /// Every runtime has told of its containers.
+    pub fn containers_listed(&mut self) -> Result<(), Stop> {
+        self.meet(Condition::Containers);
+        let complete = self.baselines.containers_listed();
+        self.complete(&complete)
+    }
+
+    fn complete(&self, deliveries: &[DeliveryKey]) -> Result<(), Stop> {
+        for delivery in self.deliveries.iter().filter(|d| deliveries.contains(&d.terms.key)) {
+            self.shared.persist(delivery, |c| c.baseline_complete(delivery.terms.key))?;
+        }
+        Ok(())
+    }
+
+    /// A target's records are tagged as this input says from now on.
+    pub fn tag(&mut self, target: usize, input: Input) {
+        for file in self.files.values().filter(|file| file.targets.first() == Some(&target)) {
+            let tags = input.tagging.tags(&file.source);
+            for (delivery, cursor) in &file.cursors {
+                if input.deliveries.iter().any(|of| Arc::ptr_eq(of, delivery)) {
+                    cursor.tag(tags.clone());
+                }
+            }
+        }
+        self.inputs.insert(target, Arc::new(input));
+    }
+
+    /// Nothing more is found for a target. What it has is read to its end.
+    pub fn remove_input(&mut self, target: usize) -> Result<(), Stop> {
+        self.inputs.remove(&target);
+        for file in self.files.values_mut() {
+            file.targets.retain(|of| *of != target);
+        }
+        let complete = self.baselines.searched(target);
+        self.complete(&complete)
+    }
+
+    /// The targets of files that are not acknowledged to their ends.
+    pub fn unsettled_targets(&self) -> HashSet<usize> {
+        let unsettled = self.files.values().filter(|file| file.settled < file.source.size());
+        unsettled.flat_map(|file| file.targets.iter().copied()).collect()
     }
 
     /// The first look is over: what iLogtail left has been used.
@@ -155,13 +235,26 @@ impl Following {
             self.begin_generation(&found)?;
         }
         self.shared.sources.insert(source);
+        let key = (source.uid(), source.generation());
         for &target in &found.targets {
-            for at in 0..self.inputs[target].deliveries.len() {
-                let delivery = self.inputs[target].deliveries[at].clone();
-                let cursor = self.cursor(&found, target, &delivery)?;
-                self.add(source, &delivery, &cursor);
+            // One that was taken away meanwhile.
+            let Some(input) = self.inputs.get(&target).cloned() else { continue };
+            for delivery in &input.deliveries {
+                // A volume of two containers is one file.
+                let has = |(of, _): &(Arc<Delivery>, _)| Arc::ptr_eq(of, delivery);
+                if self.files.get(&key).is_some_and(|file| file.cursors.iter().any(has)) {
+                    continue;
+                }
+                let cursor = self.cursor(&found, &input, delivery)?;
+                self.add(source, delivery, &cursor);
                 delivery.ready.offer(&cursor);
             }
+            if let Some(file) = self.files.get_mut(&key) {
+                file.targets.push(target);
+            }
+        }
+        if !self.files.contains_key(&key) {
+            source.settle(u64::MAX);
         }
         Ok(())
     }
@@ -170,7 +263,8 @@ impl Following {
     /// was, or at the furthest place that still is what it was.
     fn begin_generation(&self, found: &Found) -> Result<(), Stop> {
         let (uid, before) = (found.source.uid(), found.source.generation() - 1);
-        let deliveries = found.targets.iter().flat_map(|&target| &self.inputs[target].deliveries);
+        let inputs = found.targets.iter().filter_map(|target| self.inputs.get(target));
+        let deliveries = inputs.flat_map(|input| &input.deliveries);
         let keep: Vec<_> = deliveries
             .map(|delivery| {
                 let key = delivery.terms.key;
@@ -185,10 +279,9 @@ impl Following {
     fn cursor(
         &self,
         found: &Found,
-        target: usize,
+        input: &Input,
         delivery: &Arc<Delivery>,
     ) -> Result<Arc<Cursor>, Stop> {
-        let input = &self.inputs[target];
         let source = &found.source;
         let (uid, generation) = (source.uid(), source.generation());
         let progress = || self.shared.checkpoint.progress(delivery.terms.key, uid, generation);
@@ -200,7 +293,7 @@ impl Following {
             self.shared.persist(delivery, |c| c.baseline(key, uid, generation, start))?;
             before = progress();
         }
-        let reader = Reader::new(source.clone(), &before, input.flush_timeout, Framing::Lines);
+        let reader = Reader::new(source.clone(), &before, input.flush_timeout, input.framing);
         Ok(Arc::new(Cursor::new(reader, input.tagging.tags(source))))
     }
 
@@ -243,6 +336,7 @@ impl Following {
         let file = self.files.entry(key).or_insert_with(|| Followed {
             source: source.clone(),
             cursors: Vec::new(),
+            targets: Vec::new(),
             settled: 0,
             marks: Marks::default(),
         });
@@ -323,7 +417,7 @@ impl Following {
 
     fn show_lag(&self, behind: &HashMap<DeliveryKey, Behind>) {
         let waiting = self.shared.spool.waiting();
-        for delivery in self.inputs.iter().flat_map(|input| &input.deliveries) {
+        for delivery in &self.deliveries {
             let key = delivery.terms.key;
             let spooled_bytes = waiting.get(&key).map_or(0, |waiting| waiting.bytes);
             let files = behind.get(&key).copied().unwrap_or_default();
@@ -349,6 +443,7 @@ impl Following {
             unread_bytes: cursors.map(|(_, cursor)| cursor.reader.unread()).sum(),
             skipped: self.skipped,
             unreadable: self.unreadable,
+            containers_missed: self.shared.board.containers_missed.load(Ordering::Relaxed),
             looked: self.looked,
         }
     }
@@ -379,7 +474,7 @@ impl Following {
     /// Returns the greatest such number.
     fn count_lost(&self, old: &FileSeen, kept: u64) -> u64 {
         let mut most = 0;
-        for delivery in self.inputs.iter().flat_map(|input| &input.deliveries) {
+        for delivery in &self.deliveries {
             let progress =
                 self.shared.checkpoint.progress(delivery.terms.key, old.uid, old.generation);
             if is_untouched(&progress) {

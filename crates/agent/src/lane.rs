@@ -16,7 +16,7 @@ use crate::dead_letter::DeadLetter;
 use crate::delivery::Delivery;
 use crate::format::starts;
 use crate::ready::{Cursor, Taken};
-use crate::request::{Buffers, Request};
+use crate::request::{Buffers, Request, Took};
 use crate::sources::Sources;
 use crate::threads::Raised;
 use crate::{pulse, resend, split};
@@ -180,10 +180,13 @@ impl Lane {
         let mut next = Some(first);
         while let Some(cursor) = next {
             let oldest = cursor.oldest_ready(Instant::now());
-            match request.take(&self.delivery, &oldest) {
-                Ok(true) => self.delivery.ready.offer(&cursor),
-                Ok(false) if !Arc::ptr_eq(&oldest, &cursor) => self.delivery.ready.offer(&cursor),
-                Ok(false) => {}
+            match request.take(&self.delivery, &oldest, false) {
+                Ok(Took::More) => self.delivery.ready.offer(&cursor),
+                Ok(Took::All) if !Arc::ptr_eq(&oldest, &cursor) => {
+                    self.delivery.ready.offer(&cursor);
+                }
+                // What it waits for is offered when it comes.
+                Ok(Took::All | Took::Waits) => {}
                 Err(error) => log::debug!("{}: {error}", self.delivery.terms.name),
             }
             self.shared.leave_out(&self.delivery, &oldest);

@@ -3,9 +3,12 @@
 mod account;
 mod admin;
 mod args;
+mod baseline;
 mod board;
 mod check;
+mod check_containers;
 mod collect;
+mod containers;
 mod dead_letter;
 mod deliver;
 mod delivery;

@@ -8,6 +8,7 @@ use settings::{CommandLine, FirstStart, Loaded, Parameters, Pipeline, Target};
 use tail::{Excludes, Pattern};
 
 use crate::args::{CollectArgs, RunArgs};
+use crate::containers::Rules;
 use crate::saved_pipelines;
 use crate::translate::file_input;
 
@@ -17,8 +18,10 @@ pub struct Plan {
     pub parameters: Parameters,
     /// The pipelines to run.
     pub pipelines: Vec<Pipeline>,
-    /// What each of them collects, in the same order.
+    /// What those collect that collect files of the host; ids are places in `pipelines`.
     pub targets: Vec<tail::Target>,
+    /// What those say of containers that collect from them.
+    pub rules: Rules,
     /// Files that this process writes, as far as the plan tells.
     pub outputs: Vec<PathBuf>,
     /// Pipelines that are switched off, as (name, file).
@@ -117,20 +120,15 @@ fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
     let mut errors = texts(&loaded.errors);
     let mut targets = Vec::new();
     for (id, pipeline) in loaded.pipelines.iter().enumerate() {
-        if pipeline.needs_containers() {
-            errors.push(format!(
-                "{}: {} collects from containers, which this version does not do; take the \
-                 pipeline out, or name host paths in FilePaths",
-                pipeline.origin.display(),
-                pipeline.name
-            ));
-            continue;
-        }
         match target(id, pipeline) {
-            Ok(target) => targets.extend(target),
+            Ok(target) => targets.extend(target.filter(|_| !pipeline.needs_containers())),
             Err(error) => errors.push(format!("{}: {error}", pipeline.origin.display())),
         }
     }
+    let rules = Rules::new(&loaded.pipelines).unwrap_or_else(|wrong| {
+        errors.extend(wrong);
+        Rules::default()
+    });
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -142,6 +140,7 @@ fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
         parameters,
         pipelines,
         targets,
+        rules,
         outputs,
         disabled,
         is_ad_hoc: false,
@@ -181,7 +180,8 @@ fn outputs(pipelines: &[Pipeline]) -> Vec<PathBuf> {
 /// An input that is one of our own outputs would feed itself.
 fn own_outputs(plan: &Plan) -> Vec<String> {
     let mut errors = Vec::new();
-    for (pipeline, target) in plan.pipelines.iter().zip(&plan.targets) {
+    for target in &plan.targets {
+        let pipeline = &plan.pipelines[target.id];
         for output in &plan.outputs {
             let matched = target.patterns.iter().any(|pattern| pattern.matches(output));
             if matched && !target.excludes.matches(output) {

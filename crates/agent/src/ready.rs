@@ -41,6 +41,11 @@ impl Cursor {
         self.tags.lock().expect("no holder panics").clone()
     }
 
+    /// More, or something else, is known of where the file comes from: so from now on.
+    pub fn tag(&self, tags: Arc<Tags>) {
+        *self.tags.lock().expect("no holder panics") = tags;
+    }
+
     /// Says which files of the family are the next older and the next newer one.
     pub fn set_family(&self, older: Option<&Arc<Cursor>>, newer: Option<&Arc<Cursor>>) {
         let weak = |cursor: Option<&Arc<Cursor>>| cursor.map(Arc::downgrade).unwrap_or_default();

@@ -20,6 +20,20 @@ pub const QUANTUM_BYTES: usize = 64 * 1024;
 /// Short lines make a body many times as long as its raw bytes: it is sent at this ratio.
 const BODY_PER_RAW_MAX: usize = 2;
 
+/// A record may go on through so many files.
+const RUN_FILES_MAX: usize = 8;
+
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    /// The file has more.
+    More,
+    /// The file has no more now.
+    All,
+    /// The file's last record goes on in the one that took its name, and has not ended there yet.
+    Waits,
+}
+
 /// What goes out together.
 pub struct Request {
     /// What fixes it.
@@ -67,50 +81,117 @@ impl Request {
         let longest = delivery.terms.request_bytes_max;
         self.raw.len() >= longest
             || self.body.len() >= BODY_PER_RAW_MAX * longest
-            || self.bounds.ranges.len() >= REQUEST_RANGES_MAX
+            || self.bounds.ranges.len() + RUN_FILES_MAX > REQUEST_RANGES_MAX
     }
 
-    /// Takes one turn's worth of whole records from a file. True when the file has more. Where the
-    /// last record goes on in the file that took its name, it takes a turn of that one, too.
-    pub fn take(&mut self, delivery: &Delivery, cursor: &Cursor) -> Result<bool, tail::Error> {
+    /// Takes one turn's worth of whole records from a file. Where the last one goes on in the file
+    /// that took its name, it takes a turn of that one, too. `is_last`: what cannot be had now is
+    /// not waited for.
+    pub fn take(
+        &mut self,
+        delivery: &Delivery,
+        cursor: &Arc<Cursor>,
+        is_last: bool,
+    ) -> Result<Took, tail::Error> {
         let from = self.raw.len();
-        let room = delivery.terms.request_bytes_max.saturating_sub(from).min(QUANTUM_BYTES);
-        let piece = cursor.reader.read(&mut self.raw, room.max(1), Instant::now())?;
-        let Some(piece) = piece else { return Ok(false) };
+        let room = delivery.terms.request_bytes_max.saturating_sub(from).clamp(1, QUANTUM_BYTES);
+        let piece = cursor.reader.read(&mut self.raw, room, Instant::now())?;
+        let Some(piece) = piece else { return Ok(Took::All) };
+        if piece.open {
+            return self.take_run(delivery, cursor, piece, from, is_last);
+        }
+        self.put(delivery, cursor, &piece, from);
+        Ok(if piece.more { Took::More } else { Took::All })
+    }
+
+    /// Takes an open end, which begins at `from`, together with what it goes on in.
+    fn take_run(
+        &mut self,
+        delivery: &Delivery,
+        cursor: &Arc<Cursor>,
+        piece: tail::Piece,
+        from: usize,
+        is_last: bool,
+    ) -> Result<Took, tail::Error> {
+        let mut run = vec![(cursor.clone(), piece, from)];
+        let mut waits = Ok(false);
+        while let Some((last, piece, _)) = run.last()
+            && piece.open
+        {
+            let newer = last.newer().filter(|_| run.len() < RUN_FILES_MAX);
+            let Some(newer) = newer else {
+                // Only where nobody looks for it any more it will not be found.
+                waits = Ok(!is_last && !last.reader.source().is_vanishing());
+                break;
+            };
+            if newer.reader.position() > 0 {
+                break;
+            }
+            let (at, now) = (self.raw.len(), Instant::now());
+            let read = newer.reader.read_behind(&mut self.raw, at - from, QUANTUM_BYTES, now);
+            match read {
+                Ok(Some(piece)) => run.push((newer, piece, at)),
+                Ok(None) => {
+                    waits = Ok(!is_last);
+                    break;
+                }
+                Err(error) => {
+                    waits = Err(error);
+                    break;
+                }
+            }
+        }
+        if !matches!(waits, Ok(false)) {
+            run.iter().for_each(|(cursor, piece, _)| cursor.reader.put_back(piece));
+            self.raw.truncate(from);
+            return waits.map(|_| Took::Waits);
+        }
+        let ends: Vec<usize> = run.iter().skip(1).map(|(.., at)| *at).collect();
+        let whole = self.raw.len();
+        for ((cursor, piece, at), end) in run.iter().zip(ends.into_iter().chain([whole])) {
+            self.put_until(delivery, cursor, piece, (*at, end));
+            if piece.more {
+                delivery.ready.offer(cursor);
+            }
+        }
+        Ok(Took::All)
+    }
+
+    fn put(&mut self, delivery: &Delivery, cursor: &Cursor, piece: &tail::Piece, from: usize) {
+        self.put_until(delivery, cursor, piece, (from, self.raw.len()));
+    }
+
+    /// Adds a piece whose bytes lie at `from..end`.
+    fn put_until(
+        &mut self,
+        delivery: &Delivery,
+        cursor: &Cursor,
+        piece: &tail::Piece,
+        (from, end): (usize, usize),
+    ) {
         let source = cursor.reader.source();
         let range = Range {
             file: source.uid(),
             generation: source.generation(),
             start: piece.start,
             end: piece.end,
-            crc: crc32c::crc32c(&self.raw[from..]),
+            crc: crc32c::crc32c(&self.raw[from..end]),
             anchor: piece.anchor,
             tags: cursor.tags(),
         };
         delivery.account.add(Count::ReadBytes, range.len());
-        self.add(delivery, range, from);
-        if self.open.is_some()
-            && !piece.more
-            && let Some(newer) = cursor.newer()
-            && newer.reader.position() == 0
-        {
-            let has_more = self.take(delivery, &newer)?;
-            if has_more {
-                delivery.ready.offer(&newer);
-            }
-        }
-        Ok(piece.more)
+        self.add(delivery, range, (from, end));
     }
 
     /// Appends a range that was read again, for a resend or a part of a split.
     pub fn put_again(&mut self, delivery: &Delivery, range: &Range, raw: &[u8]) {
         let from = self.raw.len();
         self.raw.extend_from_slice(raw);
-        self.add(delivery, range.clone(), from);
+        self.add(delivery, range.clone(), (from, self.raw.len()));
     }
 
-    /// Encodes a range whose bytes begin at `from`, and adds it to the bounds.
-    fn add(&mut self, delivery: &Delivery, range: Range, from: usize) {
+    /// Encodes a range whose bytes lie at `from..end`, and adds it to the bounds.
+    fn add(&mut self, delivery: &Delivery, range: Range, (from, end): (usize, usize)) {
         let before = self.open.take();
         let was_open = before.is_some();
         match before.filter(|open| goes_on(&open.ranges[open.ranges.len() - 1], &range)) {
@@ -118,14 +199,14 @@ impl Request {
                 self.body.truncate(body);
                 self.count(delivery, &encoded, &Encoded::default());
                 ranges.push(range.clone());
-                self.encode(delivery, &ranges, raw);
+                self.encode(delivery, &ranges, (raw, end));
             }
-            None => self.encode(delivery, std::slice::from_ref(&range), from),
+            None => self.encode(delivery, std::slice::from_ref(&range), (from, end)),
         }
         match self.bounds.ranges.last_mut() {
             // What ends within a record stays a range of its own: it is encoded alone at a resend.
             Some(last) if !was_open && follows(last, &range) => {
-                last.crc = crc32c::crc32c_append(last.crc, &self.raw[from..]);
+                last.crc = crc32c::crc32c_append(last.crc, &self.raw[from..end]);
                 last.anchor = range.anchor;
                 last.end = range.end;
             }
@@ -133,11 +214,11 @@ impl Request {
         }
     }
 
-    /// Encodes ranges whose bytes begin at `from` as one run.
-    fn encode(&mut self, delivery: &Delivery, ranges: &[Range], from: usize) {
+    /// Encodes ranges whose bytes lie at `from..end` as one run.
+    fn encode(&mut self, delivery: &Delivery, ranges: &[Range], (from, end): (usize, usize)) {
         let (joins, first, body) = (joins(ranges), &ranges[0], self.body.len());
         let piece = Piece {
-            raw: &self.raw[from..],
+            raw: &self.raw[from..end],
             file: first.file,
             generation: first.generation,
             start: first.start,

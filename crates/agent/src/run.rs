@@ -1,7 +1,8 @@
 //! A run of the agent: started in restore order, supervised, stopped within its budget.
 //!
-//! Restore order: the pipelines; the requests left open and their senders; progress; then the
-//! first look at the files; only then is anything read. A test holds this order.
+//! Restore order: the pipelines; the containers, by the saved map and then by the runtimes; the
+//! requests left open and their senders; progress; then the first look at the files; only then is
+//! anything read. A test holds this order.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,19 +12,18 @@ use std::time::{Duration, Instant};
 use checkpoint::Checkpoint;
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use disk::{Disk, RealDisk};
-use settings::{Pipeline, Setting};
+use settings::Setting;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tail::Tail;
 
 use crate::admin;
 use crate::board::Board;
-use crate::collect::{collect, collect_first};
+use crate::collect::{Watched, collect, collect_first};
 use crate::deliver::deliver;
 use crate::delivery::Delivery;
 use crate::drain::{Drain, Unanswered};
 use crate::exit::Exit;
-use crate::follow::{Following, Standing};
+use crate::follow::Standing;
 use crate::lane::{Lane, Shared, Stop};
 use crate::node;
 use crate::plan::Plan;
@@ -117,7 +117,7 @@ struct Running {
     checkpoint: Arc<Checkpoint>,
     deliveries: Vec<Arc<Delivery>>,
     shared: Shared,
-    tail: Option<(Tail, Following)>,
+    watched: Option<Watched>,
     targets: usize,
     budget: Duration,
     dump_interval: Duration,
@@ -126,16 +126,16 @@ struct Running {
 
 impl Running {
     fn new(started: Started, plan: Plan) -> Self {
-        if plan.pipelines.iter().any(Pipeline::needs_containers) {
-            let reason = "the containers have not been listed yet";
-            started.shared.board.readiness.miss(Condition::Containers, reason);
-        }
         Self {
             checkpoint: started.shared.checkpoint.clone(),
             deliveries: started.deliveries,
             shared: started.shared,
-            tail: Some((started.tail, started.following)),
-            targets: plan.targets.len(),
+            watched: Some(Watched {
+                tail: started.tail,
+                following: started.following,
+                containers: started.containers,
+            }),
+            targets: started.targets,
             budget: plan.parameters.shutdown_budget.value,
             dump_interval: plan.parameters.check_point_dump_interval.value,
             _locks: started.locks,
@@ -178,15 +178,14 @@ impl Running {
             let _ = spill(&shared, &deliveries);
             drop(spilling);
         })?;
-        let (tail, following) = self.tail.take().expect("spawned once");
-        self.spawn_watcher(tail, following, ended)
+        let watched = self.watched.take().expect("spawned once");
+        self.spawn_watcher(watched, ended)
     }
 
     /// The watcher looks at all files once, then lets the senders go, then watches on.
     fn spawn_watcher(
         &self,
-        mut tail: Tail,
-        mut following: Following,
+        mut watched: Watched,
         ended: Sender<Ended>,
     ) -> std::io::Result<Watcher> {
         let (deliveries, shared) = (self.deliveries.clone(), self.shared.clone());
@@ -196,17 +195,17 @@ impl Running {
         let pulses = shared.board.pulses.clone();
         let thread = spawn_loop(&pulses, "collect", "collect", move || {
             let _alive = alive;
-            let first = collect_first(&mut tail, &mut following, targets, &stop);
+            let first = collect_first(&mut watched, targets, &stop);
             let lanes = first.and_then(|()| {
-                log::info!("collecting; {} files followed", following.standing().files);
+                log::info!("collecting; {} files followed", watched.following.standing().files);
                 spawn_lanes(&deliveries, &shared, ended, interval)
                     .map_err(|error| Stop::Broken(error.to_string()))
             });
-            let watched = lanes.and_then(|()| collect(&mut tail, &mut following, &stop));
-            if let Err(Stop::Broken(reason)) = watched {
+            let ended = lanes.and_then(|()| collect(&mut watched, &stop));
+            if let Err(Stop::Broken(reason)) = ended {
                 log::error!("{reason}");
             }
-            following.standing()
+            watched.following.standing()
         })?;
         Ok(Watcher { thread, done })
     }

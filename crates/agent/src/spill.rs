@@ -20,7 +20,7 @@ use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::lane::{Shared, Stop};
 use crate::ready::Cursor;
-use crate::request::{Buffers, Request};
+use crate::request::{Buffers, Request, Took};
 
 /// How long bytes of a vanishing file may wait for their destination before they are spooled.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -102,7 +102,7 @@ fn spill_due(shared: &Shared, delivery: &Delivery, ending: bool) -> Result<(), S
         }
     }
     for cursor in due {
-        spill_unread(shared, delivery, &cursor)?;
+        spill_unread(shared, delivery, &cursor, ending)?;
     }
     Ok(())
 }
@@ -116,17 +116,23 @@ fn spill_open(shared: &Shared, delivery: &Delivery, open: &OpenRequest) -> Resul
 }
 
 /// What nobody has read yet: cut as a sender would, and spooled in place of being sent.
-fn spill_unread(shared: &Shared, delivery: &Delivery, cursor: &Cursor) -> Result<(), Stop> {
+fn spill_unread(
+    shared: &Shared,
+    delivery: &Delivery,
+    cursor: &Arc<Cursor>,
+    ending: bool,
+) -> Result<(), Stop> {
     let mut buffers = Buffers::default();
     loop {
         let mut request = Request::begin(delivery, std::mem::take(&mut buffers));
         while !request.is_full(delivery) {
-            match request.take(delivery, cursor) {
-                Ok(true) => {}
-                Ok(false) => {
+            match request.take(delivery, cursor, ending) {
+                Ok(Took::More) => {}
+                Ok(Took::All) => {
                     shared.leave_out(delivery, cursor);
                     break;
                 }
+                Ok(Took::Waits) => break,
                 Err(error) => {
                     log::debug!("{}: {error}", delivery.terms.name);
                     break;

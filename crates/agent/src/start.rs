@@ -10,11 +10,12 @@ use checkpoint::{
 use crossbeam::channel::Receiver;
 use disk::{Disk, Holder, Lock, LockError, lock_within};
 use record::{DeliveryKey, FileSeen, NodeId, OpenRequest};
-use settings::{FirstStart, OnLostState, Parameters, Pipeline};
+use settings::{OnLostState, Parameters, Pipeline};
 use spool::{FrameHead, Spool, Standing};
-use tail::{Foreign, SavedFile, Tail};
+use tail::{Foreign, Framing, SavedFile, Tail};
 
 use crate::board::Board;
+use crate::containers::{self, Collecting, Home, Places, Saver, watch};
 use crate::dead_letter::DeadLetter;
 use crate::delivery::{Delivery, Terms};
 use crate::exit::Exit;
@@ -32,6 +33,9 @@ use crate::translate::{self, Tagging};
 /// A destination that has been failing for longer than this is not waited for by an agent that
 /// stops: its requests are safe in the journal, and files go on rotating meanwhile.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a start waits for the runtimes to tell of their containers. What they tell later is
+/// acted on then.
+const CONTAINERS_WAIT: Duration = Duration::from_secs(10);
 /// The smallest request, however many senders share the bytes in flight.
 const REQUEST_BYTES_MIN: u64 = 64 * 1024;
 /// The body of a request and its packed form are each about as long as its raw bytes.
@@ -47,6 +51,10 @@ pub struct Started {
     pub tail: Tail,
     /// What it finds is for whom.
     pub following: Following,
+    /// The containers.
+    pub containers: Collecting,
+    /// How many targets the first look is over with.
+    pub targets: usize,
     /// Held until the end of the process.
     pub locks: Vec<Box<dyn Lock>>,
 }
@@ -82,6 +90,7 @@ pub fn start(
     if let Some(note) = bring_old_state(&*disk, plan)? {
         log::warn!("{note}");
     }
+    let mut containers = ask_for_containers(&disk, plan, &board, &stop)?;
     let (checkpoint, recovery) = open_checkpoint(&disk, &plan.parameters)?;
     let checkpoint = Arc::new(checkpoint);
     let sources = Arc::new(Sources::default());
@@ -98,11 +107,52 @@ pub fn start(
         board,
     };
     let by_pipeline = deliveries(&disk, plan, &checkpoint, &recovery, &spooled)?;
-    let tail = tail(plan, &checkpoint, &recovery, &by_pipeline);
-    let inputs = inputs(plan, &by_pipeline, recovery.origin);
-    let following = Following::new(inputs, recovery.foreign, shared.clone());
-    let deliveries = by_pipeline.into_iter().flatten().collect();
-    Ok(Started { shared, deliveries, tail, following, locks })
+    containers.gather(Instant::now() + CONTAINERS_WAIT, || !signals.is_empty());
+    let targets = targets(plan, &containers);
+    let mut tail = tail(plan, &targets, &checkpoint, &recovery, &by_pipeline);
+    let deliveries: Vec<_> = by_pipeline.iter().flatten().cloned().collect();
+    let Recovery { files, foreign, origin, .. } = recovery;
+    let mut following = Following::new(deliveries.clone(), foreign, shared.clone());
+    let homes = homes(plan, by_pipeline, origin);
+    follow_host(plan, &homes, &mut following);
+    for rule in &plan.rules.rules {
+        following.await_containers(&homes[rule.pipeline].deliveries);
+    }
+    let targets = targets.len();
+    containers
+        .enter(homes, &files, &mut tail, &mut following)
+        .map_err(|_| Refusal::state("progress cannot be written"))?;
+    Ok(Started { shared, deliveries, tail, following, containers, targets, locks })
+}
+
+/// The containers of the last run, and threads that ask the runtimes for those of now.
+fn ask_for_containers(
+    disk: &Arc<dyn Disk>,
+    plan: &Plan,
+    board: &Arc<Board>,
+    stop: &Raised,
+) -> Result<Collecting, Refusal> {
+    if plan.rules.is_empty() {
+        return Ok(Collecting::none());
+    }
+    let path = plan.parameters.docker_file_cache_path.value.clone();
+    let saver = Saver::new(disk.clone(), path, plan.rules.env_names());
+    let (saved, notes) = saver.load().map_err(Refusal::state)?;
+    for note in notes {
+        log::warn!("{note}");
+    }
+    let places = Places::detect().map_err(Refusal::usage)?;
+    board.readiness.miss(Condition::Containers, "the containers have not been listed yet");
+    let notices = watch(&places, saved, Some(saver), board, stop)
+        .map_err(|error| Refusal::usage(format!("a thread cannot be started: {error}")))?;
+    Ok(Collecting::new(plan.rules.clone(), places.host, notices, plan.pipelines.len()))
+}
+
+/// What is collected from the beginning: files of the host, and of the containers that are known;
+/// each with its pipeline.
+fn targets(plan: &Plan, containers: &Collecting) -> Vec<(usize, tail::Target)> {
+    let host = plan.targets.iter().map(|target| (target.id, target.clone()));
+    host.chain(containers.targets()).collect()
 }
 
 /// Two agents on one state directory would collect everything twice. A predecessor that is
@@ -352,11 +402,12 @@ fn request_bytes(parameters: &Parameters, pipelines: &[Pipeline]) -> usize {
 
 fn tail(
     plan: &Plan,
+    targets: &[(usize, tail::Target)],
     checkpoint: &Checkpoint,
     recovery: &Recovery,
     deliveries: &[Vec<Arc<Delivery>>],
 ) -> Tail {
-    let saved = recovery.files.iter().map(|seen| saved(seen, plan, checkpoint, deliveries));
+    let saved = recovery.files.iter().map(|seen| saved(seen, targets, checkpoint, deliveries));
     let foreign = recovery.foreign.iter().map(|file| Foreign {
         path: file.file_name.clone(),
         real_path: file.real_file_name.clone(),
@@ -367,6 +418,7 @@ fn tail(
     });
     let options = tail_options(plan, checkpoint.node_id(), recovery.same_boot);
     let (saved, foreign) = (saved.collect(), foreign.collect());
+    // Those of containers are added with their trees.
     let mut tail = Tail::new(plan.targets.clone(), saved, foreign, options, Instant::now());
     // What we print to may be a file that a pattern matches.
     for stream in ["/proc/self/fd/1", "/proc/self/fd/2"] {
@@ -394,14 +446,17 @@ fn tail_options(plan: &Plan, node: NodeId, same_boot: bool) -> tail::Options {
 /// A saved file with all that proves where its readers are.
 fn saved(
     seen: &FileSeen,
-    plan: &Plan,
+    targets: &[(usize, tail::Target)],
     checkpoint: &Checkpoint,
     deliveries: &[Vec<Arc<Delivery>>],
 ) -> SavedFile {
     let mut anchors = Vec::new();
     let mut settled = u64::MAX;
-    for (target, own) in plan.targets.iter().zip(deliveries) {
-        let wanted = target.patterns.iter().any(|pattern| pattern.matches(&seen.logical));
+    for (pipeline, own) in deliveries.iter().enumerate() {
+        let mut targets = targets.iter().filter(|(of, _)| *of == pipeline);
+        let wanted = targets.any(|(_, target)| {
+            target.patterns.iter().any(|pattern| pattern.matches(&seen.logical))
+        });
         for delivery in own {
             let progress = checkpoint.progress(delivery.terms.key, seen.uid, seen.generation);
             if wanted || !progress.acked.is_empty() {
@@ -414,22 +469,33 @@ fn saved(
     SavedFile { seen: seen.clone(), anchors, settled }
 }
 
-fn inputs(plan: &Plan, deliveries: &[Vec<Arc<Delivery>>], origin: Origin) -> Vec<Input> {
+/// What the targets of each pipeline have in common.
+fn homes(plan: &Plan, deliveries: Vec<Vec<Arc<Delivery>>>, origin: Origin) -> Vec<Home> {
     let node = node::name(plan.parameters.node_name.value.as_deref());
-    let pipelines = plan.pipelines.iter().zip(deliveries);
-    pipelines
-        .filter_map(|(pipeline, deliveries)| {
-            let input = translate::file_input(pipeline)?;
-            Some(Input {
-                deliveries: deliveries.clone(),
-                tagging: Tagging::new(input, &pipeline.global, &node, &plan.parameters),
-                first_start: match origin {
-                    Origin::Lost(OnLost::FromEnd) => FirstStart::Tail(0),
-                    Origin::Lost(_) => FirstStart::Beginning,
-                    _ => input.first_start,
-                },
-                flush_timeout: input.flush_timeout,
-            })
-        })
-        .collect()
+    let home = |(pipeline, deliveries): (&Pipeline, _)| {
+        let tags = translate::tag_names(pipeline);
+        let first_start = translate::first_start(pipeline);
+        Home {
+            deliveries,
+            tagging: Tagging::new(tags, &pipeline.global, &node, &plan.parameters),
+            first_start: containers::first_start(first_start, origin),
+        }
+    };
+    plan.pipelines.iter().zip(deliveries).map(home).collect()
+}
+
+/// Files of the host are for their pipelines.
+fn follow_host(plan: &Plan, homes: &[Home], following: &mut Following) {
+    for target in &plan.targets {
+        let Home { deliveries, tagging, first_start } = &homes[target.id];
+        let input = Input {
+            deliveries: deliveries.clone(),
+            tagging: tagging.clone(),
+            first_start: *first_start,
+            flush_timeout: target.flush_timeout,
+            framing: Framing::Lines,
+            is_container: false,
+        };
+        following.add_input(target.id, input);
+    }
 }

@@ -1,5 +1,6 @@
 //! From what the operator configured to what the crates take: pure mapping, no decisions.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use disk::Disk;
@@ -9,8 +10,8 @@ use flusher::{
 };
 use record::{PipelineKey, Tags};
 use settings::{
-    Authentication, FileInput, FlusherConfig, Global, HttpTarget, Input, Parameters, Pipeline,
-    SecretSource, Target,
+    Authentication, FileInput, FirstStart, FlusherConfig, Global, HttpTarget, Input, Parameters,
+    Pipeline, SecretSource, TagNames, Target,
 };
 use tail::Source;
 
@@ -92,15 +93,37 @@ pub fn file_input(pipeline: &Pipeline) -> Option<&FileInput> {
     }
 }
 
+/// The names of the tags of a pipeline's input.
+pub fn tag_names(pipeline: &Pipeline) -> &TagNames {
+    match &pipeline.input {
+        Input::File(input) => &input.tags,
+        Input::ContainerStdio(input) => &input.tags,
+    }
+}
+
+/// Where files begin that were there at a pipeline's first start.
+pub fn first_start(pipeline: &Pipeline) -> FirstStart {
+    match &pipeline.input {
+        Input::File(input) => input.first_start,
+        Input::ContainerStdio(input) => input.first_start,
+    }
+}
+
 /// What the records of a pipeline's files are tagged with.
+#[derive(Clone)]
 pub struct Tagging {
-    input: FileInput,
+    path: Option<String>,
+    inode: Option<String>,
+    /// Where the paths of a container's files begin in the tail's tree.
+    root: PathBuf,
+    /// How the records are found, where they are not simply the lines.
+    format: Option<String>,
     fixed: Vec<(String, String)>,
 }
 
 impl Tagging {
     /// The rule of a pipeline on this node.
-    pub fn new(input: &FileInput, global: &Global, node: &str, parameters: &Parameters) -> Self {
+    pub fn new(tags: &TagNames, global: &Global, node: &str, parameters: &Parameters) -> Self {
         let mut fixed = Vec::new();
         if let Some(name) = &global.host_name_tag {
             fixed.push((name.clone(), node.to_owned()));
@@ -117,20 +140,53 @@ impl Tagging {
                 fixed.push((name.clone(), value.clone()));
             }
         }
-        Self { input: input.clone(), fixed }
+        let (path, inode) = (tags.path.clone(), tags.inode.clone());
+        Self { path, inode, root: PathBuf::new(), format: None, fixed }
+    }
+
+    /// The same where a container's environment asks for files, whatever the pipeline collects.
+    pub fn asked(&self) -> Self {
+        Self { path: Some("__path__".to_owned()), inode: None, ..self.clone() }
+    }
+
+    /// The same for what is collected of a container, whose files begin at `root`.
+    pub fn of_container(
+        &self,
+        root: &Path,
+        tags: Vec<(String, String)>,
+        format: Option<String>,
+    ) -> Self {
+        let mut fixed = self.fixed.clone();
+        fixed.extend(tags);
+        // What it prints has no path of its own.
+        let path = self.path.clone().filter(|_| format.is_none());
+        Self { path, inode: self.inode.clone(), root: root.to_owned(), format, fixed }
     }
 
     /// The tags of one file. The path is the one under which it is collected, also after a
     /// rotation; bytes of it that are no UTF-8 become U+FFFD.
     pub fn tags(&self, source: &Source) -> Arc<Tags> {
-        let mut tags = Vec::with_capacity(self.fixed.len() + 2);
-        if let Some(name) = &self.input.tags.path {
-            tags.push((name.clone(), source.logical().to_string_lossy().into_owned()));
+        let mut tags = Vec::with_capacity(self.fixed.len() + 3);
+        if let Some(format) = &self.format {
+            tags.push((Tags::FORMAT.to_owned(), format.clone()));
+        }
+        if let Some(name) = &self.path {
+            tags.push((name.clone(), self.shown(source.logical())));
         }
         tags.extend(self.fixed.iter().cloned());
-        if let Some(name) = &self.input.tags.inode {
+        if let Some(name) = &self.inode {
             tags.push((name.clone(), source.inode().to_string()));
         }
         Arc::new(Tags(tags))
+    }
+
+    /// A path as whoever wrote it knows it.
+    fn shown(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.root) {
+            Ok(inner) if !self.root.as_os_str().is_empty() => {
+                Path::new("/").join(inner).to_string_lossy().into_owned()
+            }
+            _ => path.to_string_lossy().into_owned(),
+        }
     }
 }

@@ -81,6 +81,9 @@ fn files(out: &mut Exposition, board: &Board) {
     out.single("irontail_spool_bytes", Kind::Gauge, help, get(&board.spool_bytes));
     let help = "Containers that are known.";
     out.single("irontail_containers", Kind::Gauge, help, get(&board.containers));
+    let help = "Containers that were gone before they could be looked at.";
+    let missed = get(&board.containers_missed);
+    out.single("irontail_containers_missed_total", Kind::Counter, help, missed);
 }
 
 fn agent(out: &mut Exposition, board: &Board, now: Instant) {
