@@ -10,7 +10,7 @@ use record::Anchor;
 use crate::begin::Seed;
 use crate::bytes::{anchor_at, begin};
 use crate::descriptor::Descriptor;
-use crate::files::{Doubt, Id, Wanting};
+use crate::files::{Doubt, Followed, Id, Wanting};
 use crate::open::identity;
 use crate::restore::Fate;
 use crate::settle::{Case, Origin};
@@ -65,8 +65,8 @@ impl Tail {
         file.doubt = Doubt::None;
         file.descriptor = None;
         if let Some(source) = &file.source {
-            let grew = file.stat.size > source.size();
-            source.resize(file.stat.size, grew, self.now);
+            let grew = file.size() > source.size();
+            source.resize(file.size(), grew, self.now);
             self.events.push(Event::Grew(Arc::clone(source)));
         }
     }
@@ -106,7 +106,7 @@ impl Tail {
         let is_rotated = record.suffix.is_some();
         let was_rotated = source.is_rotated();
         source.move_to(identity, record.real.clone(), is_rotated, Arc::clone(file));
-        source.resize(record.stat.size, false, self.now);
+        source.resize(record.size(), false, self.now);
         self.files.set_source(id, Arc::clone(&source));
         self.events.push(Event::Seen(Arc::clone(&source)));
         if is_rotated && !was_rotated {
@@ -131,7 +131,7 @@ impl Tail {
         let known = &case.knowns[k];
         let home = case.fates.iter().position(|fate| *fate == Fate::Home(k));
         let home = home.and_then(|at| self.files.get(case.open[at].0));
-        let kept = home.map_or(0, |home| home.stat.size);
+        let kept = home.map_or(0, Followed::size);
         let next = self.absents.next_generation(known.seen.uid);
         let cause = match resume {
             Some(at) => CutCause::SourceLostTail(known.reached() - at),
@@ -147,7 +147,7 @@ impl Tail {
             uid: known.seen.uid,
             generation: next,
             logical: known.seen.logical.clone(),
-            reached: anchor_at(&***file, start).unwrap_or_default(),
+            reached: anchor_at(&**file, start).unwrap_or_default(),
             settled: start,
             start,
             is_known: false,
@@ -173,7 +173,7 @@ impl Tail {
             self.files.get_mut(id).expect("it was just there").descriptor = None;
             return self.set_doubt(id, Doubt::Young);
         }
-        let begin = begin(&***file);
+        let begin = begin(&**file);
         if !self.is_ripe(id, &begin) {
             return self.set_doubt(id, Doubt::Young);
         }

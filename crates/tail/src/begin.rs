@@ -33,10 +33,10 @@ impl Tail {
     pub(crate) fn begin_source(&mut self, id: Id, file: &Arc<Descriptor>, seed: Seed) {
         let Some(record) = self.files.get(id) else { return };
         let Ok(identity) = identity(file) else { return };
-        let (begin, size) = (begin(&***file), record.stat.size);
+        let (begin, size) = (begin(&**file), record.size());
         let rotated = record.suffix.is_some() || record.family != seed.logical;
-        let nuls =
-            (!self.options.same_boot && record.at_start).then(|| nuls_at_end(&***file, size));
+        let nuls = (!self.options.same_boot && record.at_start && !file.is_packed())
+            .then(|| nuls_at_end(&**file, size));
         let seen = FileSeen {
             uid: seed.uid,
             generation: seed.generation,

@@ -174,6 +174,7 @@ impl Tail {
     /// Tells of newcomers of whose files all has been told.
     pub(crate) fn tell_listed(&mut self) {
         while self.phase == Phase::Running
+            && self.packing.is_idle()
             && let Some((number, queued)) = self.comings.searched.front().copied()
             && self.families_settled >= queued
         {

@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use record::FileUid;
 
+use crate::bytes::Bytes;
+use crate::inflate::Inflater;
 use crate::tree::Trees;
 
 /// What all sources of a tail share.
@@ -21,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) descriptors: AtomicUsize,
     /// Generations that readers found changed.
     pub(crate) alarms: Mutex<Vec<(FileUid, u32)>>,
+    /// Compressed files that readers found damaged, and where.
+    pub(crate) damaged: Mutex<Vec<(PathBuf, u64)>>,
     /// Generations whose readers wait for the end of their last line.
     pub(crate) waiting: Mutex<Vec<(FileUid, u32)>>,
 }
@@ -32,6 +37,7 @@ impl Shared {
             trees: Arc::default(),
             descriptors: AtomicUsize::new(0),
             alarms: Mutex::default(),
+            damaged: Mutex::default(),
             waiting: Mutex::default(),
         })
     }
@@ -51,13 +57,30 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     file: File,
+    /// Whether its bytes are those that are compressed in it.
+    is_packed: bool,
     shared: Arc<Shared>,
 }
 
 impl Descriptor {
-    pub(crate) fn new(file: File, shared: &Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(file: File, is_packed: bool, shared: &Arc<Shared>) -> Arc<Self> {
         shared.descriptors.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { file, shared: Arc::clone(shared) })
+        Arc::new(Self { file, is_packed, shared: Arc::clone(shared) })
+    }
+
+    /// Whether its bytes are to be decompressed.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.is_packed
+    }
+}
+
+impl Bytes for Descriptor {
+    /// Of a compressed file all that stands before is decompressed at each call.
+    fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
+        match self.is_packed {
+            true => Inflater::new().read(&self.file, offset, buf).unwrap_or(0),
+            false => self.file.read(offset, buf),
+        }
     }
 }
 

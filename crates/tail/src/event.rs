@@ -132,7 +132,7 @@ pub enum SkipReason {
     BrokenLink,
     /// This process writes it: an output, the state, the spool.
     OwnOutput,
-    /// A rotated file that was compressed.
+    /// It bears the name of a rotated file that was compressed, and is no gzip.
     Compressed,
     /// Its bytes are those of another file of its family, which is collected.
     Copy,
@@ -150,7 +150,7 @@ impl fmt::Display for SkipReason {
             SkipReason::NotRegular => "is no regular file",
             SkipReason::BrokenLink => "is a symbolic link that leads nowhere",
             SkipReason::OwnOutput => "is written by this process; exclude it with ExcludeFilePaths",
-            SkipReason::Compressed => "is compressed, which is not read yet",
+            SkipReason::Compressed => "is named like a gzip file and is none; rename it",
             SkipReason::Copy => "is a copy of a file that is collected",
             SkipReason::TooMany => {
                 "exceeds the number of files that are followed; narrow the pattern"

@@ -13,6 +13,7 @@ use record::FileUid;
 use crate::claim::Claims;
 use crate::descriptor::Descriptor;
 use crate::directory::Here;
+use crate::facts::Packed;
 use crate::family::Suffix;
 use crate::open::Stat;
 use crate::{Error, Source};
@@ -50,6 +51,8 @@ pub(crate) struct Followed {
     pub(crate) doubt: Doubt,
     /// Since when it is as it is: its size, its doubt.
     pub(crate) since: Instant,
+    /// What is known of it where it is compressed.
+    pub(crate) packed: Option<Packed>,
     /// Further names that it has.
     pub(crate) others: Vec<Here>,
 }
@@ -102,8 +105,14 @@ impl Followed {
             descriptor: None,
             doubt: Doubt::Young,
             since: now,
+            packed: None,
             others: Vec::new(),
         }
+    }
+
+    /// How many bytes it holds, as far as that is known.
+    pub(crate) fn size(&self) -> u64 {
+        self.packed.as_ref().map_or(self.stat.size, Packed::len)
     }
 
     /// The open file.

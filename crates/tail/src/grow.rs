@@ -8,7 +8,7 @@ use crate::apply::COPY_WAIT;
 use crate::bytes::{anchor_fits, begin, head_fits};
 use crate::files::{Doubt, Followed, Id};
 use crate::open::Stat;
-use crate::{Event, Tail};
+use crate::{Event, Source, Tail};
 
 impl Tail {
     /// Looks at a file through its descriptor.
@@ -57,10 +57,17 @@ impl Tail {
         };
         if stat.links == 0 && source.unlink() {
             self.events.push(Event::Unlinked(Arc::clone(&source)));
+            // What is a copy of it may take its place.
+            let family = file.family.clone();
+            self.queue(family);
+        }
+        let Some(file) = self.files.get_mut(id) else { return };
+        if file.packed.is_some() {
+            return self.note_packed(id, old.size, &source);
         }
         let is_rewritten = |file: &Followed| {
             let reached = source.reached();
-            file.open().is_ok_and(|file| !anchor_fits(&**file, reached))
+            file.open().is_ok_and(|file| !anchor_fits(&*file, reached))
         };
         if stat.size > old.size {
             file.since = self.now;
@@ -75,6 +82,19 @@ impl Tail {
         }
     }
 
+    /// Takes note of a compressed file, which nobody changes once it is complete.
+    fn note_packed(&mut self, id: Id, old_size: u64, source: &Arc<Source>) {
+        let Some(file) = self.files.get_mut(id) else { return };
+        if file.stat.size > old_size {
+            file.since = self.now;
+            source.resize(source.size() + 1, true, self.now);
+            self.events.push(Event::Grew(Arc::clone(source)));
+            self.rhythm.warm(id);
+        } else if file.stat.size < old_size {
+            self.doubt(id);
+        }
+    }
+
     /// Takes note of a file that is not read yet: whether it can be told now what it is.
     fn note_unknown(&mut self, id: Id, old_size: u64) {
         let Some(file) = self.files.get_mut(id) else { return };
@@ -84,13 +104,15 @@ impl Tail {
             self.rhythm.warm(id);
         }
         let Some(file) = self.files.get(id).filter(|file| file.stat.size > 0) else { return };
+        let is_stuck = file.packed.as_ref().is_some_and(|packed| packed.is_stuck());
         let is_due = match file.doubt {
+            _ if is_stuck => has_changed,
             Doubt::PerhapsCopy => has_changed || self.now >= file.since + COPY_WAIT,
             Doubt::Copy => has_changed,
             // Where nothing was written, only time can tell.
             _ if !has_changed => self.is_ripe(id, b"."),
             _ => match file.open() {
-                Ok(descriptor) => self.is_ripe(id, &begin(&**descriptor)),
+                Ok(descriptor) => self.is_ripe(id, &begin(&*descriptor)),
                 Err(_) => true,
             },
         };
@@ -113,10 +135,10 @@ impl Tail {
             return true;
         }
         let Ok(file) = source.descriptor() else { return true };
-        if !head_fits(&**file, head) {
+        if !head_fits(&*file, head) {
             return false;
         }
-        if source.refresh_head(&begin(&**file)) {
+        if source.refresh_head(&begin(&*file)) {
             self.events.push(Event::Seen(Arc::clone(source)));
         }
         true

@@ -47,14 +47,9 @@ impl Tail {
             self.unnamed.extend(self.files.unset_path(&here.path));
         }
         let is_ours = |dir: &PathBuf| here.real.starts_with(dir);
-        let suffix = here.claims.as_ref().and_then(|claims| claims.suffix);
-        let reason = if self.never.contains(&here.stat.key())
-            || self.options.never_read.iter().any(is_ours)
-        {
-            Some(SkipReason::OwnOutput)
-        } else {
-            suffix.filter(|suffix| suffix.compressed).map(|_| SkipReason::Compressed)
-        };
+        let is_own =
+            self.never.contains(&here.stat.key()) || self.options.never_read.iter().any(is_ours);
+        let reason = is_own.then_some(SkipReason::OwnOutput);
         if let Some(reason) = reason {
             let skipped = here.claims.map(|_| Event::Skipped { path: here.path, reason });
             return self.events.extend(skipped);
@@ -72,6 +67,7 @@ impl Tail {
         }
         let is_ready =
             |(at, _, seen): &mut (PathBuf, PathBuf, Instant)| at == dir && began >= *seen;
+        self.look_for_siblings(dir);
         let ready: Vec<_> = self.changed.extract_if(.., is_ready).collect();
         for (_, family, _) in ready {
             self.queue(family);
@@ -201,7 +197,10 @@ impl Tail {
             }
         }
         if !file.is_open() {
-            return self.retire(id);
+            let family = file.family.clone();
+            self.retire(id);
+            // What is a copy of it may take its place.
+            return self.queue(family);
         }
         let Some(source) = file.source.clone() else {
             let is_worthless = file.stat.size == 0 || file.doubt == Doubt::Copy;

@@ -6,7 +6,8 @@ use crate::bytes::Bytes;
 use crate::{Error, Raw, Source};
 
 /// Appends exactly the bytes `[start, end)` of a source to `raw` and returns their CRC32C, so
-/// that the caller can tell whether they are what they were.
+/// that the caller can tell whether they are what they were. Of a compressed file all that stands
+/// before them is decompressed for it.
 ///
 /// # Errors
 /// [`Error::Lost`] when they are not all there; nothing was appended then. Others as

@@ -6,8 +6,6 @@
 //! Not here: where a run of bytes is cut (`cut.rs`), which file the bytes are in (`source.rs`),
 //! what comes next (`position.rs`).
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +13,9 @@ use record::{ANCHOR_LEN, Anchor, Progress, Spans};
 
 use crate::bytes::{Bytes, anchor_at};
 use crate::cut::Cut;
+use crate::descriptor::Descriptor;
+use crate::fetch::{Fetch, Fetched};
+use crate::piece::Piece;
 use crate::position::{Position, Shown, Span};
 use crate::unwanted::{hole_at, unwanted};
 use crate::{Error, Framing, Raw, Source, fingerprint};
@@ -28,25 +29,9 @@ pub struct Reader {
     source: Arc<Source>,
     flush_timeout: Duration,
     framing: Framing,
+    fetch: Fetch,
     position: Mutex<Position>,
     shown: Shown,
-}
-
-/// A run of whole records that was appended to the buffer: its last `end - start` bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Where it begins in the source.
-    pub start: u64,
-    /// One past its last byte.
-    pub end: u64,
-    /// Hash of the anchor at `end`.
-    pub anchor: u64,
-    /// Whether there is more to read now.
-    pub more: bool,
-    /// Whether records are open at its end, which go on at the beginning of the next younger file
-    /// of the family: that one's bytes are to be put right behind these, and both taken apart as
-    /// one run. Only with [`Framing::Groups`].
-    pub open: bool,
 }
 
 /// What the caller of a read wants.
@@ -58,7 +43,8 @@ struct Ask<'a> {
     now: Instant,
 }
 
-/// How much more is read at a time of a group that is longer than a read.
+/// How much more is read at a time of a group that is longer than a read, and how much of a
+/// compressed file at most.
 const STEP_BYTES: usize = 64 * 1024;
 
 /// What lies in the buffer's room.
@@ -90,7 +76,8 @@ impl Reader {
         let position = Position::new(progress);
         let shown = Shown::default();
         shown.set(&position);
-        Self { source, flush_timeout, framing, position: Mutex::new(position), shown }
+        let (fetch, position) = (Fetch::default(), Mutex::new(position));
+        Self { source, flush_timeout, framing, fetch, position, shown }
     }
 
     /// What it reads.
@@ -166,7 +153,9 @@ impl Reader {
     }
 
     fn is_silent(&self, now: Instant) -> bool {
-        self.source.has_ended() || self.source.silent_for(now) >= self.flush_timeout
+        self.source.has_ended()
+            || self.fetch.is_over()
+            || self.source.silent_for(now) >= self.flush_timeout
     }
 
     /// Whether what is open at the end of the file goes on in a younger one.
@@ -187,7 +176,7 @@ impl Reader {
     }
 
     /// What comes next; `None` where that are NULs that a crash left at the end of the file.
-    fn next_span(&self, position: &mut Position, file: &File) -> Option<Span> {
+    fn next_span(&self, position: &mut Position, file: &Descriptor) -> Option<Span> {
         let span = position.next();
         let Some((start, end)) = self.source.nuls().filter(|_| !span.is_gap) else {
             return Some(span);
@@ -204,23 +193,22 @@ impl Reader {
         if self.source.size() <= end {
             return None;
         }
-        position.pass(end - start, anchor_at(file, end));
+        position.pass(end - start, anchor_at(&Fetched(&self.fetch, file), end));
         Some(position.next())
     }
 
     fn read_span(
         &self,
         position: &mut Position,
-        file: &File,
+        file: &Descriptor,
         span: Span,
         ask: &mut Ask,
     ) -> Result<Step, Error> {
         if position.has_partial() && !self.partial_may_end(position, file, ask)? {
             return Ok(Step::Done(None));
         }
-        let run = self.load(file, position, &span, ask)?;
         let mut before = [0; ANCHOR_LEN as usize];
-        let before = self.proven(position, file, span.from, &mut before)?;
+        let (run, before) = self.load_proven(position, file, &span, ask, &mut before)?;
         if run.count == 0 || (span.is_gap && run.is_end) {
             // A gap was there once, and so was all below the size.
             let has_shrunk = span.is_gap || self.source.size() > span.from;
@@ -234,8 +222,9 @@ impl Reader {
         let unwanted = unwanted(self.source.generation(), before, bytes);
         if unwanted > 0 {
             let after = span.from + unwanted as u64;
-            let after = after + if unwanted == run.count { hole_at(file, after) } else { 0 };
-            position.pass(after - span.from, anchor_at(file, after));
+            let after = after
+                + if unwanted == run.count && !file.is_packed() { hole_at(file, after) } else { 0 };
+            position.pass(after - span.from, anchor_at(&Fetched(&self.fetch, file), after));
             return Ok(Step::Again);
         }
         let loaded = span.from + run.count as u64;
@@ -270,10 +259,31 @@ impl Reader {
         Ok(Step::Done(Some(Piece { start: span.from, end, anchor, more, open })))
     }
 
+    /// Reads a span, and what stands before it.
+    fn load_proven<'a>(
+        &self,
+        position: &Position,
+        file: &Descriptor,
+        span: &Span,
+        ask: &mut Ask,
+        before: &'a mut [u8; ANCHOR_LEN as usize],
+    ) -> Result<(Run, &'a [u8]), Error> {
+        if !file.is_packed() {
+            let run = self.load(file, position, span, ask)?;
+            return Ok((run, self.proven(position, file, span.from, before)?));
+        }
+        // Nobody truncates it, and going back costs much.
+        ask.max = ask.max.min(STEP_BYTES);
+        let before = self.proven(position, file, span.from, before)?;
+        let run = self.load(file, position, span, ask)?;
+        self.correct_size(span.from + run.count as u64, run.is_end);
+        Ok((run, before))
+    }
+
     /// Reads a span into the buffer's room, more than `max` only where one record is longer.
     fn load(
         &self,
-        file: &File,
+        file: &Descriptor,
         position: &Position,
         span: &Span,
         ask: &mut Ask,
@@ -307,8 +317,8 @@ impl Reader {
                 return Ok(Run { count, is_end, place });
             }
             let step = match self.framing {
-                Framing::Lines => longest,
-                Framing::Groups { .. } => STEP_BYTES,
+                Framing::Lines if !file.is_packed() => longest,
+                _ => STEP_BYTES,
             };
             want = span.within((count + step).min(longest)).max(count + 1);
         }
@@ -319,7 +329,7 @@ impl Reader {
     fn partial_may_end(
         &self,
         position: &mut Position,
-        file: &File,
+        file: &Descriptor,
         ask: &mut Ask,
     ) -> Result<bool, Error> {
         let room = ask.raw.room(ask.max);
@@ -342,13 +352,20 @@ impl Reader {
         self.source.await_line(self.flush_timeout);
     }
 
-    fn fill(&self, file: &File, offset: u64, room: &mut [u8]) -> Result<usize, Error> {
-        loop {
-            match file.read_at(room, offset) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(Error::Read { path: self.source.real(), source }),
-                Ok(count) => return Ok(count),
-            }
+    fn fill(&self, file: &Descriptor, offset: u64, room: &mut [u8]) -> Result<usize, Error> {
+        let read = self.fetch.read(file, offset, room);
+        read.map_err(|source| Error::Read { path: self.source.real(), source })
+    }
+
+    /// What was read up to `loaded` of a compressed file tells where its end is.
+    fn correct_size(&self, loaded: u64, is_end: bool) {
+        if is_end && self.source.size() != loaded {
+            self.source.correct_size(loaded);
+        } else if !is_end && self.source.size() <= loaded {
+            self.source.correct_size(loaded + 1);
+        }
+        if self.fetch.take_damage() && is_end {
+            self.source.tell_damage(loaded);
         }
     }
 
@@ -356,12 +373,12 @@ impl Reader {
     fn proven<'a>(
         &self,
         position: &Position,
-        file: &File,
+        file: &Descriptor,
         from: u64,
         before: &'a mut [u8; ANCHOR_LEN as usize],
     ) -> Result<&'a [u8], Error> {
         let before = &mut before[..from.min(ANCHOR_LEN) as usize];
-        let count = file.read(from - before.len() as u64, before);
+        let count = Fetched(&self.fetch, file).read(from - before.len() as u64, before);
         if count < before.len() || position.is_disproved(from, fingerprint::anchor(before)) {
             return Err(self.changed(from));
         }

@@ -7,7 +7,8 @@
 //! 4. All others are new.
 //!
 //! A short copy (under the length that proves something) is believed only where its original is
-//! seen to be rewritten; until that can have happened it waits.
+//! seen to be rewritten; until that can have happened it waits. A compressed one is believed as
+//! well where its original is gone: compressing removes it, so that it has to be somewhere.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -23,6 +24,10 @@ pub(crate) struct Member<'a> {
     pub(crate) size: u64,
     /// Whether it bears the family's own name.
     pub(crate) base: bool,
+    /// Whether it is compressed, `size` and `bytes` being those of what it holds.
+    pub(crate) packed: bool,
+    /// The known generation that it is, where nothing is to be decided.
+    pub(crate) sure: Option<usize>,
     pub(crate) bytes: &'a dyn Bytes,
 }
 
@@ -81,7 +86,10 @@ fn by_inode(knowns: &[Known], members: &[Member], logical: &Path, fates: &mut [F
     // The youngest generation of a file is the one that its inode holds.
     let mut order: Vec<usize> = (0..knowns.len()).collect();
     order.sort_by_key(|&k| std::cmp::Reverse(knowns[k].seen.generation));
-    let mut taken = HashSet::new();
+    let mut taken: HashSet<usize> = members.iter().filter_map(|member| member.sure).collect();
+    for (member, fate) in members.iter().zip(fates.iter_mut()) {
+        *fate = member.sure.map_or(Fate::New, Fate::Same);
+    }
     // A place on another device counts only when the file is not in its own.
     for same_dev in [true, false] {
         for (member, fate) in members.iter().zip(fates.iter_mut()) {
@@ -116,11 +124,18 @@ fn by_copy(knowns: &[Known], members: &[Member], fates: &mut [Fate]) {
             let member = &members[m];
             let is_proof = match member.base {
                 true => rewritten.is_none() && known.reached() >= REPLACED_MIN,
+                // Its original is gone, and somewhere it has to be.
+                false if member.packed => true,
                 false => rewritten.is_some() || known.has_long_head(),
             };
             fates[m] == Fate::New && is_proof && known.lives_in(member.size, member.bytes)
         };
-        let copy = (0..members.len()).filter(holds).max_by_key(|&m| members[m].size);
+        let mut copies = (0..members.len()).filter(holds);
+        let copy = match known.has_long_head() || rewritten.is_some() {
+            true => copies.max_by_key(|&m| members[m].size),
+            // What was known is older than what came since.
+            false => copies.next(),
+        };
         if let Some(m) = copy {
             fates[m] = Fate::Home(k);
             // What the crash seemed to have cut off is in the copy: it was copied and rewritten.
@@ -139,7 +154,12 @@ fn copy_of_living(member: &Member, alive: &[Alive]) -> Fate {
     if member.base || !alive.iter().any(holds_all) {
         return Fate::New;
     }
-    if member.size >= u64::from(HEAD_LEN_MIN) { Fate::Copy } else { Fate::PerhapsCopy }
+    copy_of_len(member.size)
+}
+
+/// What a file is that holds so many bytes, all of which another one holds.
+pub(crate) fn copy_of_len(len: u64) -> Fate {
+    if len >= u64::from(HEAD_LEN_MIN) { Fate::Copy } else { Fate::PerhapsCopy }
 }
 
 #[cfg(test)]
@@ -157,6 +177,8 @@ mod tests {
                 identity: Identity { dev: 1, inode: *inode, birth: Some(7) },
                 size: content.len() as u64,
                 base: *base,
+                packed: false,
+                sure: None,
                 bytes: content,
             })
             .collect();
@@ -356,6 +378,8 @@ mod tests {
             identity: Identity { dev, inode: 1, birth: Some(7) },
             size: a.len() as u64,
             base: false,
+            packed: false,
+            sure: None,
             bytes: &content,
         };
         let fates = |members: &[Member]| decide(&knowns, members, &[], Path::new("/logs/app.log"));

@@ -8,11 +8,12 @@ use crate::bytes::{Bytes, anchor_fits, head_fits};
 use crate::claim::Claims;
 use crate::descriptor::Descriptor;
 use crate::directory::Here;
+use crate::facts::{Facts, Packed, is_packed_name};
 use crate::family::sort_oldest_first;
 use crate::files::{Doubt, Followed, Generation, Id, Wanting};
 use crate::identity::Known;
 use crate::open::{Refusal, Stat, identity, open};
-use crate::restore::{Alive, Fate, Member, decide};
+use crate::restore::{Alive, Fate, Member, copy_of_len, decide};
 use crate::{Event, Source, Tail};
 
 /// How many families are settled in one call.
@@ -41,7 +42,7 @@ struct Lazy(Arc<Source>);
 
 impl Bytes for Lazy {
     fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
-        self.0.descriptor().map_or(0, |file| Bytes::read(&**file, offset, buf))
+        self.0.descriptor().map_or(0, |file| file.read(offset, buf))
     }
 }
 
@@ -82,6 +83,7 @@ impl Tail {
                 false => open.extend(self.look_again(id).map(|file| (id, file))),
             }
         }
+        let Some(mut open) = self.unpack(family, open, &others) else { return };
         if open.is_empty() {
             return;
         }
@@ -96,7 +98,7 @@ impl Tail {
             (file.suffix, file.stat.modified)
         });
         let (origins, knowns) = self.knowns(family, &open, &others);
-        let fates = self.decide(family, &knowns, &open, &others);
+        let fates = self.decide(family, &origins, &knowns, &open, &others);
         let case = Case { family, origins, knowns, open, fates };
         let rank = self.rank;
         (0..case.open.len()).for_each(|at| self.apply(&case, at));
@@ -124,10 +126,14 @@ impl Tail {
         let is_written = |file: &&Followed| file.is_open() || file.suffix.is_none();
         let Some(file) = self.files.get(id).filter(is_written) else { return false };
         let Some(source) = &file.source else { return false };
+        // Nobody writes into a compressed file that was complete.
+        if file.packed.is_some() {
+            return false;
+        }
         let Ok(descriptor) = source.descriptor() else { return true };
         Stat::of(&descriptor).is_ok_and(|stat| stat.size < source.size())
-            || !head_fits(&**descriptor, source.head())
-            || !anchor_fits(&**descriptor, source.reached())
+            || !head_fits(&*descriptor, source.head())
+            || !anchor_fits(&*descriptor, source.reached())
     }
 
     /// What bears the family's own name is younger than what turned up under another one.
@@ -175,7 +181,13 @@ impl Tail {
         let targets = self.wanting(&claims.targets);
         let mut file_record = Followed::new(here, claims, targets, self.now, self.is_starting());
         file_record.stat = stat;
-        file_record.descriptor = Some(Descriptor::new(file, &self.shared));
+        let suffix = file_record.suffix;
+        let is_packed = match file_record.targets.is_empty() {
+            true => is_packed_name(&file_record.path),
+            false => suffix.is_some_and(|suffix| suffix.compressed),
+        };
+        file_record.packed = is_packed.then(Packed::default);
+        file_record.descriptor = Some(Descriptor::new(file, is_packed, &self.shared));
         let id = self.files.insert(file_record);
         self.warm_if_new(id);
         Some(id)
@@ -200,7 +212,9 @@ impl Tail {
             true => file.open().ok()?,
             false => {
                 let (opened, stat) = open(&shared.trees, &file.real).ok()?;
-                (stat.key() == file.stat.key()).then(|| Descriptor::new(opened, &shared))?
+                let is_packed = file.packed.is_some();
+                (stat.key() == file.stat.key())
+                    .then(|| Descriptor::new(opened, is_packed, &shared))?
             }
         };
         file.stat = Stat::of(&descriptor).ok()?;
@@ -211,7 +225,7 @@ impl Tail {
     }
 
     /// What is known that the open files may be.
-    fn knowns(
+    pub(crate) fn knowns(
         &self,
         family: &Path,
         open: &[(Id, Arc<Descriptor>)],
@@ -240,19 +254,28 @@ impl Tail {
     fn decide(
         &self,
         family: &Path,
+        origins: &[Origin],
         knowns: &[Known],
         open: &[(Id, Arc<Descriptor>)],
         others: &[Id],
     ) -> Vec<Fate> {
         let file = |id: &Id| self.files.get(*id).expect("it was just there");
+        let facts: Vec<Option<Arc<Facts>>> =
+            open.iter().map(|(id, _)| file(id).packed.as_ref().and_then(Packed::facts)).collect();
         let members: Vec<Member> = open
             .iter()
-            .map(|(id, descriptor)| Member {
+            .zip(&facts)
+            .map(|((id, descriptor), facts)| Member {
                 identity: identity(descriptor).unwrap_or_default(),
-                size: file(id).stat.size,
+                size: file(id).size(),
                 // One of another family, here for its inode number, is no copy of these.
                 base: file(id).suffix.is_none() || file(id).family != family,
-                bytes: &***descriptor,
+                packed: facts.is_some(),
+                sure: facts.as_ref().and_then(|_| self.packed_before(descriptor, origins, knowns)),
+                bytes: match facts {
+                    Some(facts) => &**facts,
+                    None => &**descriptor,
+                },
             })
             .collect();
         let living: Vec<_> = others
@@ -263,11 +286,24 @@ impl Tail {
         let alive: Vec<Alive> = living
             .iter()
             .map(|(file, source)| Alive {
-                size: file.stat.size,
+                size: if file.packed.is_some() { source.0.size() } else { file.stat.size },
                 base: file.suffix.is_none(),
                 bytes: source,
             })
             .collect();
-        decide(knowns, &members, &alive, family)
+        let mut fates = decide(knowns, &members, &alive, family);
+        for ((fate, facts), member) in fates.iter_mut().zip(&facts).zip(&members) {
+            let is_copy = |facts: &Facts| {
+                living.iter().zip(&alive).any(|((_, source), alive)| {
+                    let generation = (source.0.uid(), source.0.generation());
+                    facts.is_copy_of(generation, alive.size, alive.base)
+                })
+            };
+            // It was compared while it was decompressed.
+            if *fate == Fate::New && facts.as_deref().is_some_and(is_copy) {
+                *fate = copy_of_len(member.size);
+            }
+        }
+        fates
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Place {
     /// NULs at the end of the file after a crash of the system: no data until overwritten.
     pub(crate) nuls: Option<(u64, u64)>,
     pub(crate) descriptor: Option<Arc<Descriptor>>,
+    /// Whether they are compressed there.
+    pub(crate) is_packed: bool,
     /// Whether the bytes are nowhere any more.
     pub(crate) lost: bool,
 }
@@ -91,6 +93,7 @@ impl Source {
                 signature: seen.signature,
                 reached,
                 nuls,
+                is_packed: descriptor.is_packed(),
                 descriptor: Some(descriptor),
                 lost: false,
             }),
@@ -195,7 +198,7 @@ impl Source {
         let failed = |source| Error::Open { path: path.clone(), source };
         match open(&self.shared.trees, &path) {
             Ok((file, _)) if identity(&file).map_err(failed)? == place.identity => {
-                let descriptor = Descriptor::new(file, &self.shared);
+                let descriptor = Descriptor::new(file, place.is_packed, &self.shared);
                 place.descriptor = Some(Arc::clone(&descriptor));
                 Ok(descriptor)
             }
@@ -211,6 +214,12 @@ impl Source {
             alarms.push((self.uid, self.generation));
         }
         Error::Changed { path, offset }
+    }
+
+    /// A reader came to where a compressed file is damaged.
+    pub(crate) fn tell_damage(&self, offset: u64) {
+        let mut damaged = self.shared.damaged.lock().expect("no holder panics");
+        damaged.push((self.real(), offset));
     }
 
     pub(crate) fn real(&self) -> PathBuf {
@@ -274,7 +283,7 @@ pub(crate) mod tests {
             real: path.to_path_buf(),
             size: stat.size,
         };
-        let descriptor = Descriptor::new(file, &shared);
+        let descriptor = Descriptor::new(file, false, &shared);
         let reached = Anchor::default();
         let birth =
             Birth { seen, rotated: false, rank: 0, reached, settled: 0, nuls: None, descriptor };

@@ -28,15 +28,20 @@ impl Tail {
         self.phase != Phase::Running
     }
 
+    /// Whether all that was met was decided upon.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unsettled.is_empty() && self.packing.is_idle()
+    }
+
     /// Takes the next step of the start.
     pub(crate) fn go_on(&mut self) {
         match self.phase {
             Phase::Searching if self.discovery.has_seen_all() => self.phase = Phase::Settling,
-            Phase::Settling if self.unsettled.is_empty() => {
+            Phase::Settling if self.is_settled() => {
                 self.seek_saved();
                 self.phase = Phase::Seeking;
             }
-            Phase::Seeking if self.unsettled.is_empty() => {
+            Phase::Seeking if self.is_settled() => {
                 self.events.extend(self.sought().into_iter().map(Event::Missing));
                 let targets = self.discovery.targets.iter();
                 self.events.extend(targets.map(|(_, target)| Event::Listed { target: target.id }));

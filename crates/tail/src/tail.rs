@@ -20,6 +20,7 @@ use crate::discover::Discovery;
 use crate::files::{Files, Generation, Id};
 use crate::foreign::{Foreign, Foreigns};
 use crate::identity::Known;
+use crate::packed::Packing;
 use crate::rhythm::Rhythm;
 use crate::start::Phase;
 use crate::upkeep::Upkeep;
@@ -114,6 +115,7 @@ pub struct Tail {
     pub(crate) rank: u64,
     pub(crate) phase: Phase,
     pub(crate) comings: Comings,
+    pub(crate) packing: Packing,
     pub(crate) upkeep: Upkeep,
 }
 
@@ -163,6 +165,7 @@ impl Tail {
             rank: 0,
             phase: Phase::Searching,
             comings: Comings::default(),
+            packing: Packing::default(),
             options,
         }
     }
@@ -176,8 +179,14 @@ impl Tail {
                 self.doubt(id);
             }
         }
+        let damaged = std::mem::take(&mut *self.shared.damaged.lock().expect("no holder panics"));
+        for (path, offset) in damaged {
+            let error = format!("damaged after {offset} decompressed bytes: the rest is lost");
+            self.events.push(Event::Unreadable { path, error });
+        }
         self.poll_hot();
         self.discover();
+        self.scan();
         self.settle();
         self.go_on();
         self.tell_listed();
@@ -188,7 +197,7 @@ impl Tail {
 
     /// When [`Tail::poll`] wants to be called again. It may be in the past.
     pub fn next_due(&self) -> Instant {
-        if !self.unsettled.is_empty() || self.phase != Phase::Running {
+        if !self.unsettled.is_empty() || !self.packing.is_idle() || self.phase != Phase::Running {
             return self.shared.epoch();
         }
         let due = self.discovery.next_due().min(self.upkeep.tick_due);

@@ -20,6 +20,11 @@ impl Source {
         self.size.store(size, Ordering::Release);
     }
 
+    /// A reader saw that its end is elsewhere than was thought.
+    pub(crate) fn correct_size(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
     /// It begins like this now. Whether that is news to be journaled.
     pub(crate) fn refresh_head(&self, begin: &[u8]) -> bool {
         let mut place = self.place();
@@ -58,6 +63,7 @@ impl Source {
         file: Arc<Descriptor>,
     ) {
         let mut place = self.place();
+        place.is_packed = file.is_packed();
         (place.identity, place.real, place.descriptor) = (identity, real, Some(file));
         self.rotated.store(rotated, Ordering::Relaxed);
         self.unlinked.store(false, Ordering::Relaxed);

@@ -15,6 +15,8 @@ use world::World;
 struct Writer {
     next: usize,
     rotated: usize,
+    /// Whether rotated files are compressed now and then.
+    packs: bool,
 }
 
 impl Writer {
@@ -33,7 +35,12 @@ impl Writer {
             return;
         }
         for n in (1..=self.rotated).rev() {
-            world.rename(&format!("app.log.{n}"), &format!("app.log.{}", n + 1));
+            for end in ["", ".gz"] {
+                let (from, to) = (format!("app.log.{n}{end}"), format!("app.log.{}{end}", n + 1));
+                if world.path(&from).exists() {
+                    world.rename(&from, &to);
+                }
+            }
         }
         self.rotated += 1;
         if by_copy {
@@ -44,12 +51,34 @@ impl Writer {
     }
 }
 
-fn run(seed: u64, tiny: bool, copies: bool, steps: usize) {
+impl Writer {
+    /// Compresses a rotated file, slowly or at once.
+    fn pack(&self, world: &mut World, random: &mut Rng) {
+        let name = format!("app.log.{}", random.usize(..self.rotated.max(1)) + 1);
+        let packed = format!("{name}.gz");
+        if !self.packs || !world.path(&name).exists() || world.path(&packed).exists() {
+            return;
+        }
+        let bytes = world.gzipped(&name);
+        let half = random.usize(..bytes.len());
+        std::fs::write(world.path(&packed), &bytes[..half]).unwrap();
+        if world.tail.is_some() && random.bool() {
+            world.run(Duration::from_millis(300));
+        }
+        std::fs::write(world.path(&packed), &bytes).unwrap();
+        if world.tail.is_some() && random.bool() {
+            world.run(Duration::from_millis(300));
+        }
+        world.remove(&name);
+    }
+}
+
+fn run(seed: u64, tiny: bool, copies: bool, packs: bool) {
     let mut random = Rng::with_seed(seed);
     let mut world = World::new(&["app.log"]);
-    let mut writer = Writer { next: 0, rotated: 0 };
+    let mut writer = Writer { next: 0, rotated: 0, packs };
     world.start();
-    for _ in 0..steps {
+    for _ in 0..60 {
         let is_up = world.tail.is_some();
         match random.u8(..10) {
             0..=4 => writer.write(&world, &mut random, tiny),
@@ -58,6 +87,7 @@ fn run(seed: u64, tiny: bool, copies: bool, steps: usize) {
                 writer.rotate(&world, copies && random.bool());
             }
             6 if is_up => world.stop(),
+            8 if packs => writer.pack(&mut world, &mut random),
             7 if is_up => world.reads = !world.reads,
             _ if !is_up => {
                 world.reads = true;
@@ -97,19 +127,25 @@ fn run(seed: u64, tiny: bool, copies: bool, steps: usize) {
 
 #[test]
 fn renames_and_restarts_at_random() {
-    (0..40).for_each(|seed| run(seed, seed % 2 == 0, false, 60));
-    run(fastrand::u64(..), false, false, 60);
+    (0..40).for_each(|seed| run(seed, seed % 2 == 0, false, false));
+    run(fastrand::u64(..), false, false, false);
 }
 
 #[test]
 fn copies_renames_and_restarts_at_random() {
-    (0..40).for_each(|seed| run(seed, seed % 2 == 0, true, 60));
-    run(fastrand::u64(..), false, true, 60);
+    (0..40).for_each(|seed| run(seed, seed % 2 == 0, true, false));
+    run(fastrand::u64(..), false, true, false);
+}
+
+#[test]
+fn compression_renames_and_restarts_at_random() {
+    (0..60).for_each(|seed| run(seed, seed % 2 == 0, false, true));
+    run(fastrand::u64(..), false, false, true);
 }
 
 #[test]
 fn more_seeds_on_demand() {
     let Ok(seeds) = std::env::var("IRONTAIL_SEEDS") else { return };
     let seeds: u64 = seeds.parse().expect("IRONTAIL_SEEDS is a number of seeds");
-    (0..seeds).for_each(|seed| run(seed, seed % 2 == 0, seed % 3 > 0, 60));
+    (0..seeds).for_each(|seed| run(seed, seed % 2 == 0, seed % 3 > 0, seed % 5 > 2));
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use record::{RECORD_BYTES_MAX, Spans, lines};
 
+use std::fs::File;
+
 use super::*;
 use crate::read_range;
 use crate::source::tests::source_of;

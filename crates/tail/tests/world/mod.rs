@@ -109,6 +109,19 @@ impl World {
         self.truncate(from, 0);
     }
 
+    /// The content of a file as gzip makes it.
+    pub fn gzipped(&self, name: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&fs::read(self.path(name)).unwrap()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// What gzip does, all at once.
+    pub fn gzip(&self, name: &str) {
+        fs::write(self.path(&format!("{name}.gz")), self.gzipped(name)).unwrap();
+        self.remove(name);
+    }
+
     pub fn truncate(&self, name: &str, len: u64) {
         fs::OpenOptions::new().write(true).open(self.path(name)).unwrap().set_len(len).unwrap();
     }
