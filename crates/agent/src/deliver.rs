@@ -16,11 +16,15 @@ pub fn deliver(lane: &mut Lane) -> Result<(), Stop> {
         while let Some((ticket, request)) = parts.pop() {
             match lane.send(ticket, &request)? {
                 Answer::Taken => lane.journal_taken(ticket, &request)?,
-                Answer::Unsettled => lane.settle_later(ticket, &request)?,
+                Answer::Unsettled => {
+                    if !lane.settle_later(ticket, &request)? {
+                        parts.push((ticket, request));
+                        continue;
+                    }
+                }
                 Answer::Spooled => lane.leave_to_spool(ticket),
                 Answer::Refused { splittable: true, .. } if request.is_divisible() => {
-                    let [first, second] = lane.journal_split(ticket, &request)?;
-                    parts.extend([second, first]);
+                    parts.extend(lane.journal_split(ticket, &request)?.into_iter().rev());
                 }
                 Answer::Refused { reason, .. } => {
                     lane.journal_refused(ticket, &request, &reason)?

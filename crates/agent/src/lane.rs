@@ -1,5 +1,8 @@
 //! A sender at work: the steps of `deliver`, with what each of them waits for.
 //! Every wait ends when the agent stops; what is then unanswered stays open in the journal.
+//! Not here: what is made of the answer (`lane/answers.rs`).
+
+mod answers;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,16 +13,16 @@ use flusher::{Outgoing, Verdict};
 use record::{OpenRequest, Range, Ticket};
 use spool::{Place, Spool};
 
+use self::answers::SETTLE_EVERY;
 use crate::account::Count;
 use crate::board::Board;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::Delivery;
-use crate::format::starts;
 use crate::ready::{Cursor, Taken};
 use crate::request::{Buffers, Request, Took};
 use crate::sources::Sources;
 use crate::threads::Raised;
-use crate::{pulse, resend, split};
+use crate::{pulse, resend};
 
 /// Why a lane ends.
 #[derive(Debug)]
@@ -83,10 +86,6 @@ pub struct Lane {
     backlog: VecDeque<Request>,
 }
 
-/// What is sent but not durable at the destination is made so at least this often.
-const SETTLE_EVERY: Duration = Duration::from_secs(1);
-/// ... and at least every so many raw bytes.
-const SETTLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// A lane that had nothing to do for this long gives its memory back.
 const IDLE: Duration = Duration::from_secs(5);
 /// How long to wait before the journal is tried again.
@@ -267,126 +266,6 @@ impl Lane {
         if self.shared.deadline.wait(left.min(self.shared.patience)) {
             return Err(Stop::Abandoned);
         }
-        Ok(())
-    }
-
-    /// Journals that the destination took it: from here on the bytes are done.
-    pub fn journal_taken(&mut self, ticket: Ticket, request: &Request) -> Result<(), Stop> {
-        let mut spilled = self.delivery.endangered.spilled();
-        self.persist(|checkpoint| checkpoint.taken(&[ticket.request], &[]))?;
-        if let Some(place) = spilled.remove(&ticket.request) {
-            self.shared.spool.done(place, self.delivery.terms.key);
-        }
-        drop(spilled);
-        self.acknowledged(&request.bounds, request.records);
-        Ok(())
-    }
-
-    fn acknowledged(&self, bounds: &record::Bounds, records: u64) {
-        self.delivery.account.add(Count::Requests, 1);
-        self.delivery.account.add(Count::AcknowledgedBytes, bounds.len());
-        self.delivery.account.add(Count::AcknowledgedRecords, records);
-    }
-
-    /// Remembers a request that the destination has, but not yet for good.
-    pub fn settle_later(&mut self, ticket: Ticket, request: &Request) -> Result<(), Stop> {
-        if self.unsettled.is_empty() {
-            self.unsettled_since = Instant::now();
-        }
-        let open = OpenRequest { ticket, bounds: request.bounds.clone() };
-        self.unsettled.push((open, request.records));
-        self.settle_if_due()
-    }
-
-    fn settle_if_due(&mut self) -> Result<(), Stop> {
-        let bytes: u64 = self.unsettled.iter().map(|(open, _)| open.bounds.len()).sum();
-        let due = self.unsettled_since.elapsed() >= SETTLE_EVERY || bytes >= SETTLE_BYTES_MAX;
-        if self.unsettled.is_empty() || !due {
-            return Ok(());
-        }
-        self.settle()
-    }
-
-    /// Makes durable what was sent, and journals it with the destination's receipt.
-    fn settle(&mut self) -> Result<(), Stop> {
-        if self.unsettled.is_empty() {
-            return Ok(());
-        }
-        let (checkpoint, delivery) = (&self.shared.checkpoint, &self.delivery);
-        let mut journal = |settled: &flusher::Settled<'_>| {
-            match settled.requests {
-                [] => checkpoint.keep_receipt(delivery.terms.key, settled.receipt)?,
-                requests => checkpoint.taken(requests, settled.receipt)?,
-            }
-            if settled.durable {
-                checkpoint.sync()?;
-            }
-            Ok(())
-        };
-        let result = pulse::rest(|| delivery.flusher.commit(&mut journal));
-        let unsettled = std::mem::take(&mut self.unsettled);
-        match result {
-            Ok(()) => {
-                for (open, records) in &unsettled {
-                    self.acknowledged(&open.bounds, *records);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                // The output has forgotten them: they go out again, the same requests.
-                let failing = self.delivery.failed(&error.to_string(), Instant::now());
-                self.delivery.send_again(unsettled.into_iter().map(|(open, _)| open).collect());
-                self.pause(STATE_RETRY, failing)
-            }
-        }
-    }
-
-    /// Cuts a refused request in two, both journaled before either is sent.
-    pub fn journal_split(
-        &mut self,
-        ticket: Ticket,
-        request: &Request,
-    ) -> Result<[(Ticket, Request); 2], Stop> {
-        let before = |range: &Range| self.shared.sources.before(range);
-        let starts = starts(&request.bounds.ranges, &request.raw);
-        let parts = split::halve(&request.bounds.ranges, &request.raw, &starts, before)
-            .expect("a divisible request has two halves");
-        let halves = parts.map(|(ranges, raw)| {
-            let mut half = Request::begin(&self.delivery, Buffers::default());
-            half.bounds.time = request.bounds.time;
-            for (range, raw) in split::pieces(&ranges, &raw) {
-                half.put_again(&self.delivery, range, raw);
-            }
-            half
-        });
-        let bounds = halves.each_ref().map(|half| half.bounds.clone());
-        let tickets = self.persist(|checkpoint| checkpoint.split(ticket.request, &bounds))?;
-        let tickets: [Ticket; 2] = tickets.try_into().expect("two bounds give two tickets");
-        let [first, second] = halves;
-        Ok([(tickets[0], first), (tickets[1], second)])
-    }
-
-    /// Puts refused records aside and counts them; they are done, and not delivered.
-    pub fn journal_refused(
-        &mut self,
-        ticket: Ticket,
-        request: &Request,
-        reason: &str,
-    ) -> Result<(), Stop> {
-        let name = &self.delivery.terms.name;
-        while let Err(error) = self.shared.dead_letter.write(name, ticket, request, reason) {
-            let failing = self.delivery.failed(&error.to_string(), Instant::now());
-            self.pause(STATE_RETRY, failing)?;
-        }
-        let spans: Vec<FileSpan> = request.bounds.ranges.iter().map(whole).collect();
-        let mut spilled = self.delivery.endangered.spilled();
-        self.persist(|checkpoint| checkpoint.refused(ticket.request, &spans))?;
-        if let Some(place) = spilled.remove(&ticket.request) {
-            self.shared.spool.done(place, self.delivery.terms.key);
-        }
-        drop(spilled);
-        self.delivery.account.add(Count::RefusedRecords, request.records);
-        self.delivery.account.add(Count::RefusedBytes, request.bounds.len());
         Ok(())
     }
 

@@ -17,13 +17,18 @@ const LOOKED_FOR: Duration = Duration::from_secs(3);
 /// How often they are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Rebuilds an open request. `None` when nothing of it is left to send.
+/// Rebuilds an open request. `None` when nothing of it is left to send, or the spool has it.
 pub fn rebuild(
     delivery: &Delivery,
     shared: &Shared,
     open: OpenRequest,
 ) -> Result<Option<Request>, Stop> {
     let OpenRequest { ticket, bounds } = open;
+    let mut spilled = delivery.endangered.spilled();
+    if spilled.remove(&ticket.request).is_some() {
+        return Ok(None);
+    }
+    drop(spilled);
     let found = find(shared, &bounds)?;
     let gone: u64 = found.iter().filter(|(_, raw)| raw.is_none()).map(|(r, _)| r.len()).sum();
     let mut request = Request::begin(delivery, Buffers::default());
@@ -38,6 +43,11 @@ pub fn rebuild(
         request.resent = Some(ticket);
         count(delivery, &bounds);
         return Ok(Some(request));
+    }
+    // Asked again, and held until the request is closed: it may have been spooled meanwhile.
+    let mut spilled = delivery.endangered.spilled();
+    if spilled.remove(&ticket.request).is_some() {
+        return Ok(None); // The spool has it, and lets its file go.
     }
     delivery.account.add(Count::ResendChangedBytes, gone);
     log::warn!(

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use checkpoint::Checkpoint;
+use flusher::Settled;
 use record::{DeliveryKey, FileUid, OpenRequest, RequestId};
 use spool::Place;
 use tail::Source;
@@ -152,26 +154,24 @@ fn spill_unread(
     }
 }
 
-/// Frame, then journal, both durable. A request that was answered meanwhile stays answered.
-fn put(shared: &Shared, delivery: &Delivery, open: &OpenRequest, raw: &[u8]) -> Result<(), Stop> {
+/// Frame, then journal, both durable. A request that was answered meanwhile stays answered: every
+/// answer is journaled under the same lock, and no frame is written of a request that is settled,
+/// for after a crash nothing would tell it from one that is not.
+pub fn put(
+    shared: &Shared,
+    delivery: &Delivery,
+    open: &OpenRequest,
+    raw: &[u8],
+) -> Result<(), Stop> {
     let mut spilled = delivery.endangered.spilled();
-    if spilled.contains_key(&open.ticket.request) {
+    let request = open.ticket.request;
+    if !shared.checkpoint.is_open(request) {
         return Ok(());
     }
     let place = append(shared, delivery, open, raw)?;
-    let request = open.ticket.request;
-    let spooled = shared.persist(delivery, |checkpoint| {
-        match checkpoint.spooled(request, place.segment, place.position) {
-            Err(checkpoint::Error::UnknownRequest(_)) => Ok(false),
-            result => result.map(|()| true),
-        }
-    })?;
-    if spooled {
-        delivery.account.add(Count::SpooledBytes, open.bounds.len());
-        spilled.insert(request, place);
-    } else {
-        shared.spool.done(place, delivery.terms.key);
-    }
+    shared.persist(delivery, |c| c.spooled(request, place.segment, place.position))?;
+    delivery.account.add(Count::SpooledBytes, open.bounds.len());
+    spilled.insert(request, place);
     Ok(())
 }
 
@@ -195,12 +195,13 @@ fn append(
 
 /// The node's disk is not ours to fill: past the limit the oldest vanishing bytes are given up,
 /// and counted.
-fn make_room(shared: &Shared, delivery: &Delivery, needed: u64) -> Result<(), Stop> {
+pub fn make_room(shared: &Shared, delivery: &Delivery, needed: u64) -> Result<(), Stop> {
     let mut lost: HashMap<DeliveryKey, u64> = HashMap::new();
     let dropped = shared.spool.drop_oldest(needed, &mut |head| {
         let spans: Vec<_> = head.bounds.ranges.iter().map(crate::lane::whole).collect();
         let request = head.ticket.request;
-        let journaled = shared.persist(delivery, |c| c.refused(request, &spans));
+        // A request that was split is known by its parts alone.
+        let journaled = shared.persist(delivery, |c| unless_settled(c.refused(request, &spans)));
         *lost.entry(head.bounds.delivery).or_default() += head.bounds.len();
         journaled.is_ok()
     });
@@ -219,6 +220,34 @@ fn make_room(shared: &Shared, delivery: &Delivery, needed: u64) -> Result<(), St
             delivery.say_state(&error);
             Ok(())
         }
+    }
+}
+
+/// Journals what a destination has for good, with its receipt.
+pub fn taken(
+    checkpoint: &Checkpoint,
+    delivery: DeliveryKey,
+    settled: &Settled<'_>,
+) -> Result<(), checkpoint::Error> {
+    let mut requests = settled.requests.to_vec();
+    while !requests.is_empty() {
+        match checkpoint.taken(&requests, settled.receipt) {
+            // The spool gave it up, which settled it.
+            Err(checkpoint::Error::UnknownRequest(id)) => requests.retain(|known| *known != id),
+            result => return result,
+        }
+    }
+    checkpoint.keep_receipt(delivery, settled.receipt)
+}
+
+/// The answer to a request that may be settled already: the spool gives up what it has no room
+/// for, also while a sender holds it. `None` then.
+pub fn unless_settled<T>(
+    result: Result<T, checkpoint::Error>,
+) -> Result<Option<T>, checkpoint::Error> {
+    match result {
+        Err(checkpoint::Error::UnknownRequest(_)) => Ok(None),
+        result => result.map(Some),
     }
 }
 

@@ -1,19 +1,20 @@
 //! Starting: locks, state, keys, destinations, readers, in restore order.
+//! Not here: what lies in the spool (`start/spooled.rs`).
+
+pub mod spooled;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use checkpoint::{
-    Checkpoint, OnLost, Options, Origin, PipelineClaim, Place, Recovery, SpooledRequest,
-};
+use checkpoint::{Checkpoint, OnLost, Options, Origin, PipelineClaim, Place, Recovery};
 use crossbeam::channel::Receiver;
 use disk::{Disk, Holder, Lock, LockError, lock_within};
-use record::{DeliveryKey, FileSeen, NodeId, OpenRequest};
+use record::{DeliveryKey, FileSeen, NodeId};
 use settings::{OnLostState, Parameters, Pipeline};
-use spool::{FrameHead, Spool, Standing};
 use tail::{Foreign, Framing, SavedFile, Tail};
 
+use self::spooled::{Spooled, open_spool};
 use crate::board::Board;
 use crate::containers::{self, Collecting, Home, Places, Saver, watch};
 use crate::dead_letter::DeadLetter;
@@ -240,77 +241,6 @@ fn open_checkpoint(
         recovery.open.len()
     );
     Ok((checkpoint, recovery))
-}
-
-/// Requests of before the start: those that lie in the spool, and the open ones that do not.
-struct Spooled {
-    waiting: Vec<SpooledRequest>,
-    open: Vec<OpenRequest>,
-}
-
-impl Spooled {
-    /// A frame was written just before a crash: the journal learns of it now. A loss of power may
-    /// have taken even the request's bounds; the frame still knows them.
-    fn journal(
-        &mut self,
-        head: FrameHead,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), checkpoint::Error> {
-        let known = self.open.iter().position(|open| open.ticket == head.ticket);
-        let request = match known {
-            Some(at) => self.open.remove(at),
-            None => OpenRequest { ticket: checkpoint.bounds(&head.bounds)?, bounds: head.bounds },
-        };
-        let (segment, position) = (head.place.segment, head.place.position);
-        checkpoint.spooled(request.ticket.request, segment, position)?;
-        self.waiting.push(SpooledRequest { request, segment, position });
-        Ok(())
-    }
-}
-
-/// The spool, and what lies in it.
-fn open_spool(
-    disk: &Arc<dyn Disk>,
-    parameters: &Parameters,
-    checkpoint: &Checkpoint,
-    recovery: &Recovery,
-) -> Result<(Spool, Spooled), Refusal> {
-    let dir = &parameters.buffer_file_path.value;
-    let options = spool::Options {
-        limit_bytes: parameters.spool_bytes_max.value,
-        lowest_live: Some(recovery.spool_lowest),
-        now_unix: u64::try_from(node::unix_nanos() / 1_000_000_000).unwrap_or_default(),
-        ..spool::Options::default()
-    };
-    let at = |place: &spool::Place| (place.segment, place.position);
-    let mut unjournaled = Vec::new();
-    let (spool, notes) = Spool::open(disk.clone(), dir, &options, &mut |head| {
-        if recovery.drained.contains(&at(&head.place)) {
-            return Standing::Done;
-        }
-        let place = at(&head.place);
-        if !recovery.spooled.iter().any(|s| (s.segment, s.position) == place) {
-            unjournaled.push(head.clone());
-        }
-        Standing::Waiting
-    })
-    .map_err(Refusal::state)?;
-    for note in notes {
-        log::warn!("{note}");
-    }
-    let mut found = Spooled { waiting: recovery.spooled.clone(), open: recovery.open.clone() };
-    for head in unjournaled {
-        found.journal(head, checkpoint).map_err(Refusal::state)?;
-    }
-    for buffer in spool::foreign(&**disk, dir).map_err(Refusal::state)? {
-        log::warn!(
-            "{}: {} bytes that iLogtail had not sent; irontail leaves them alone, start iLogtail \
-             once more to send them",
-            buffer.path.display(),
-            buffer.bytes
-        );
-    }
-    Ok((spool, found))
 }
 
 /// The deliveries of each pipeline, with their destinations brought to where the journal is.

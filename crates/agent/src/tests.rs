@@ -1,13 +1,15 @@
 //! What the parts do together on a simulated disk that crashes at every operation: the order of
 //! journal, dead letter and spool. Not here: crashes inside one part (that part's own tests).
 
+mod spooled;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use checkpoint::{Checkpoint, OnLost, Options, Place, Recovery};
 use disk::{Disk, SimDisk};
-use flusher::{Backoff, BlackholeFlusher, RecordShape};
+use flusher::{Backoff, BlackholeFlusher, Flusher, RecordShape};
 use record::{DeliveryKey, FileUid, FlusherKey, PipelineKey, Range, RequestId, Ticket};
 use spool::{Spool, Standing};
 
@@ -37,6 +39,10 @@ fn open_checkpoint(disk: &SimDisk) -> (Checkpoint, Recovery) {
 }
 
 fn delivery(last_time: i64) -> Delivery {
+    delivery_to(Box::new(BlackholeFlusher::new(RecordShape::default())), last_time)
+}
+
+fn delivery_to(flusher: Box<dyn Flusher>, last_time: i64) -> Delivery {
     let terms = Terms {
         key: KEY,
         name: "app/blackhole".into(),
@@ -47,21 +53,33 @@ fn delivery(last_time: i64) -> Delivery {
         backoff: Backoff::default(),
         concurrency: 1,
     };
-    let flusher = BlackholeFlusher::new(RecordShape::default());
-    Delivery::new(terms, Box::new(flusher), last_time)
+    Delivery::new(terms, flusher, last_time)
 }
 
 /// A sender on a fresh disk, with its one request, which is journaled.
 struct World {
     disk: SimDisk,
     shared: Shared,
+    delivery: Arc<Delivery>,
     lane: Lane,
     request: Request,
     ticket: Ticket,
+    /// Not raised.
+    running: Flag,
+}
+
+/// The range of a file that has these bytes alone.
+fn range_of(raw: &[u8]) -> Range {
+    let (end, crc) = (raw.len() as u64, crc32c::crc32c(raw));
+    Range { file: FileUid(3), generation: 0, start: 0, end, crc, anchor: 0, tags: Arc::default() }
 }
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::to(seed, |_| Box::new(BlackholeFlusher::new(RecordShape::default())))
+    }
+
+    fn to(seed: u64, flusher: impl Fn(&SimDisk) -> Box<dyn Flusher>) -> Self {
         let disk = SimDisk::new(seed);
         let held: Arc<dyn Disk> = Arc::new(disk.clone());
         // Raised: whoever would wait for the disk to be well gives up.
@@ -81,21 +99,12 @@ impl World {
             patience: Duration::ZERO,
             board: Arc::new(Board::new()),
         };
-        let delivery = Arc::new(delivery(0));
+        let delivery = Arc::new(delivery_to(flusher(&disk), 0));
         let mut lane = Lane::new(delivery.clone(), shared.clone());
         let mut request = Request::begin(&delivery, Buffers::default());
-        let range = Range {
-            file: FileUid(3),
-            generation: 0,
-            start: 0,
-            end: LINE.len() as u64,
-            crc: crc32c::crc32c(LINE),
-            anchor: 0,
-            tags: Arc::default(),
-        };
-        request.put_again(&delivery, &range, LINE);
+        request.put_again(&delivery, &range_of(LINE), LINE);
         let ticket = lane.journal_bounds(&request).unwrap();
-        Self { disk, shared, lane, request, ticket }
+        Self { disk, shared, delivery, lane, request, ticket, running: Flag::new() }
     }
 }
 
@@ -111,6 +120,14 @@ fn crash_everywhere(
         prepare(&mut world);
         world
     };
+    crash_everywhere_in(prepared, act, check);
+}
+
+fn crash_everywhere_in(
+    prepared: impl Fn(u64) -> World,
+    act: impl Fn(&mut World),
+    check: impl Fn(&SimDisk, &str),
+) {
     let mut world = prepared(0);
     let begin = world.disk.operations();
     act(&mut world);

@@ -11,6 +11,7 @@ use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::lane::{Shared, Stop, whole};
 use crate::request::{Buffers, Request};
+use crate::spill::unless_settled;
 
 /// How far a delivery's frames have been handed to its senders.
 #[derive(Default)]
@@ -100,7 +101,7 @@ fn request(delivery: &Delivery, frame: &Frame, open: &OpenRequest) -> Request {
 fn lose(delivery: &Delivery, shared: &Shared, head: &FrameHead) -> Result<(), Stop> {
     let spans: Vec<_> = head.bounds.ranges.iter().map(whole).collect();
     let request: RequestId = head.ticket.request;
-    shared.persist(delivery, |checkpoint| checkpoint.refused(request, &spans))?;
+    shared.persist(delivery, |checkpoint| unless_settled(checkpoint.refused(request, &spans)))?;
     delivery.account.add(Count::SpoolDamagedBytes, head.bounds.len());
     shared.spool.done(head.place, delivery.terms.key);
     Ok(())

@@ -223,6 +223,11 @@ impl Checkpoint {
         open.map(|(id, request)| request.to_open(*id)).collect()
     }
 
+    /// Whether a request is journaled, not answered, and not in the spool.
+    pub fn is_open(&self, request: RequestId) -> bool {
+        self.core().state.requests.get(&request).is_some_and(|request| request.spool.is_none())
+    }
+
     /// These bytes of a request were refused for good. When all of it is, the request is
     /// settled; otherwise [`Checkpoint::taken`] settles the rest.
     pub fn refused(&self, request: RequestId, spans: &[FileSpan]) -> Result<(), Error> {
