@@ -66,6 +66,11 @@ impl Fetch {
         Ok(count)
     }
 
+    /// Gives the memory back: all of a compressed file was handed on.
+    pub(crate) fn let_go(&self) {
+        *self.held.lock().expect("no holder panics") = None;
+    }
+
     /// Whether the end of a compressed file has been seen.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)

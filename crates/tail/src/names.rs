@@ -119,6 +119,12 @@ impl Tail {
             self.arrive_again(here);
             return;
         }
+        if file.source.is_none() && file.targets.is_empty() && here.claims.is_some() {
+            // It was taken for one that was sought by its inode number alone.
+            self.files.remove(id);
+            self.arrive_again(here);
+            return;
+        }
         let trees = &self.shared.trees;
         let leads_there = |path: &Path| trees.stat(path).is_ok_and(|s| s.key() == here.stat.key());
         let is_second_name = file.is_named && file.path != here.path && leads_there(&file.path);

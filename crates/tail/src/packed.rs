@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::bytes::{Bytes, begin};
 use crate::descriptor::Descriptor;
 use crate::facts::{Facts, Packed, begins_alike, proof_start, told_len, unread};
-use crate::files::{Generation, Id};
+use crate::files::{Doubt, Generation, Id};
 use crate::identity::Known;
 use crate::inflate::{End, Inflater, MAGIC};
 use crate::open::{Stat, identity};
@@ -39,13 +39,22 @@ struct Scan {
     family: PathBuf,
     file: Arc<Descriptor>,
     stat: Stat,
-    inflater: Inflater,
+    /// Only one scan at a time has come so far as to need it.
+    work: Option<Box<Work>>,
     offset: u64,
-    block: Vec<u8>,
     places: Vec<(u64, Vec<u8>)>,
     /// Offsets whose proofs are wanted, the next one last.
     wanted: Vec<u64>,
     compared: Vec<(Generation, Option<Arc<Descriptor>>)>,
+}
+
+/// The memory of a scan.
+#[derive(Debug)]
+struct Work {
+    inflater: Inflater,
+    block: Vec<u8>,
+    /// What a living generation holds in the same place.
+    other: Vec<u8>,
 }
 
 /// What is under way with compressed files.
@@ -73,6 +82,32 @@ enum Standing {
 }
 
 impl Tail {
+    /// Where a file that was not decided upon lost its name, a compressed one may be what became
+    /// of it: that is known only once it is decided what it is.
+    pub(crate) fn nameless_first(
+        &mut self,
+        family: &Path,
+        open: Vec<(Id, Arc<Descriptor>)>,
+    ) -> Vec<(Id, Arc<Descriptor>)> {
+        if !open.iter().any(|(_, file)| file.is_packed()) {
+            return open;
+        }
+        let is_nameless = |(id, file): &(Id, Arc<Descriptor>)| {
+            !file.is_packed()
+                && self.files.get(*id).is_some_and(|file| {
+                    file.source.is_none()
+                        && file.doubt == Doubt::Young
+                        && (file.stat.links, file.stat.size > 0) == (0, true)
+                })
+        };
+        let (nameless, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(is_nameless);
+        if nameless.is_empty() {
+            return rest;
+        }
+        self.queue(family.to_path_buf());
+        nameless
+    }
+
     /// Leaves out the compressed files that cannot be decided upon; `None` while one of them is
     /// being decompressed: the family waits for it.
     pub(crate) fn unpack(
@@ -221,9 +256,8 @@ impl Tail {
             family: family.to_path_buf(),
             file: Arc::clone(file),
             stat,
-            inflater: Inflater::new(),
+            work: None,
             offset: 0,
-            block: vec![0; BLOCK_BYTES],
             places: vec![(0, begin(&**file))],
             wanted,
             compared: alive.into_iter().map(|(g, file)| (g, Some(file))).collect(),
@@ -254,8 +288,8 @@ impl Tail {
     }
 
     fn end_scan(&mut self, scan: Scan) {
-        let Scan { id, family, stat, inflater, offset, places, compared, .. } = scan;
-        match inflater.end() {
+        let Scan { id, family, stat, work, offset, places, compared, .. } = scan;
+        match work.map_or(End::Open, |work| work.inflater.end()) {
             End::Whole => {
                 let compared = compared.into_iter().map(|(g, file)| (g, file.is_some())).collect();
                 let facts = Facts { stat, len: offset, is_exact: true, places, compared };
@@ -286,27 +320,36 @@ impl Tail {
     }
 }
 
+impl Work {
+    fn new() -> Self {
+        let block = || vec![0; BLOCK_BYTES];
+        Self { inflater: Inflater::new(), block: block(), other: block() }
+    }
+}
+
 impl Scan {
     /// Decompresses a block; false at the end.
     fn step(&mut self) -> io::Result<bool> {
-        let count = self.inflater.read(&self.file, self.offset, &mut self.block)?;
+        let Work { inflater, block, other } =
+            &mut **self.work.get_or_insert_with(|| Box::new(Work::new()));
+        let count = inflater.read(&self.file, self.offset, block)?;
         let end = self.offset + count as u64;
         while let Some(&offset) = self.wanted.last().filter(|offset| **offset <= end) {
             self.wanted.pop();
             let start = proof_start(offset);
             let mut proof = vec![0; (offset - start) as usize];
-            if self.inflater.read(&self.file, start, &mut proof)? == proof.len() {
+            if inflater.read(&self.file, start, &mut proof)? == proof.len() {
                 self.places.push((start, proof));
             }
         }
-        let mut other = vec![0; count];
         for (_, file) in &mut self.compared {
             let same = |file: &Arc<Descriptor>| {
-                file.read(self.offset, &mut other) == count && other == self.block[..count]
+                let other = &mut other[..count];
+                file.read(self.offset, other) == count && other == &block[..count]
             };
             *file = file.take().filter(same);
         }
         self.offset = end;
-        Ok(count == self.block.len())
+        Ok(count == block.len())
     }
 }

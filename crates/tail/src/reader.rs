@@ -254,6 +254,8 @@ impl Reader {
         self.source.reach(Anchor { offset: end, hash: anchor });
         if is_all && end < loaded {
             self.wait(position, loaded);
+        } else if is_all && self.fetch.is_over() {
+            self.fetch.let_go();
         }
         let more = !is_all || is_last || position.has_gaps() || self.source.size() > loaded;
         Ok(Step::Done(Some(Piece { start: span.from, end, anchor, more, open })))

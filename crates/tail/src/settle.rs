@@ -83,6 +83,7 @@ impl Tail {
                 false => open.extend(self.look_again(id).map(|file| (id, file))),
             }
         }
+        let open = self.nameless_first(family, open);
         let Some(mut open) = self.unpack(family, open, &others) else { return };
         if open.is_empty() {
             return;
