@@ -13,9 +13,20 @@ use tests::{ENOUGH, Stage, http};
 use crate::book::Receiver;
 use crate::site::verdict;
 
+/// A pod's log directory, where a kubelet has it; gone when it is dropped.
+struct Logs(PathBuf);
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        // A pod that never printed anything has none.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A containerd, a pod, and a stage whose pipelines take this pod only.
 struct Scene {
     pod: Pod,
+    _logs: Logs,
     containerd: Containerd,
     stage: Stage,
     receiver: Receiver,
@@ -27,16 +38,21 @@ impl Scene {
         let containerd = Containerd::start()?;
         let stage = Stage::new();
         fs::create_dir(stage.path("lines")).unwrap();
-        let plan = PodPlan::new("web", &stage.path("pod"));
+        // Every agent of the machine sees the same log directories.
+        let mut plan = PodPlan::new(&format!("web-{:08x}", fastrand::u32(..)), Path::new(""));
+        let dir = format!("{}_{}_{}", plan.namespace, plan.name, plan.uid);
+        plan.log_dir = Path::new("/var/log/pods").join(dir);
+        let logs = Logs(plan.log_dir.clone());
         let pod = containerd.pod(plan);
         let receiver = Receiver::start();
-        let scene = Self { pod, containerd, stage, receiver };
+        let scene = Self { pod, _logs: logs, containerd, stage, receiver };
         scene.collect();
         Some(scene)
     }
 
     fn collect(&self) {
-        let filters = json!({ "K8sNamespaceRegex": "^default$", "K8sPodRegex": "^web$" });
+        let pod = format!("^{}$", self.pod.plan().name);
+        let filters = json!({ "K8sNamespaceRegex": "^default$", "K8sPodRegex": pod });
         let stdout = json!({
             "Type": "input_container_stdio",
             "ContainerFilters": filters,
@@ -101,8 +117,9 @@ fn output_rotated_and_compressed_while_the_agent_is_away_is_collected() {
     assert_eq!(agent.stop(ENOUGH).code, Some(0));
     verdict(&[written], &scene.receiver).assert_exactly_once();
     let record = scene.receiver.book(|book| book.records[0].clone());
+    let pod = scene.pod.plan().name.as_str();
     for (tag, value) in
-        [("_namespace_", "default"), ("_pod_name_", "web"), ("_container_name_", "app")]
+        [("_namespace_", "default"), ("_pod_name_", pod), ("_container_name_", "app")]
     {
         assert_eq!(record[format!("__tag__:{tag}")], value, "{record}");
     }

@@ -17,7 +17,7 @@ use crate::descriptor::Descriptor;
 use crate::fetch::{Fetch, Fetched};
 use crate::piece::Piece;
 use crate::position::{Position, Shown, Span};
-use crate::unwanted::{hole_at, unwanted};
+use crate::unwanted::{Hole, hole, hole_at, unwanted};
 use crate::{Error, Framing, Raw, Source, fingerprint};
 
 /// How many times in a row a read passes over unwanted bytes before others have their turn.
@@ -226,6 +226,25 @@ impl Reader {
                 + if unwanted == run.count && !file.is_packed() { hole_at(file, after) } else { 0 };
             position.pass(after - span.from, anchor_at(&Fetched(&self.fetch, file), after));
             return Ok(Step::Again);
+        }
+        if bytes[0] == 0 && !span.is_gap && !file.is_packed() {
+            let size = self.source.size();
+            let is_final = self.source.is_rotated() || self.source.is_vanishing();
+            match hole(file, span.from) {
+                Hole::Before(data) => {
+                    position.pass(data - span.from, anchor_at(&Fetched(&self.fetch, file), data));
+                    return Ok(Step::Again);
+                }
+                Hole::ToEnd if is_final && size > span.from => {
+                    position.pass(size - span.from, anchor_at(&Fetched(&self.fetch, file), size));
+                    return Ok(Step::Again);
+                }
+                Hole::ToEnd => {
+                    self.wait(position, size);
+                    return Ok(Step::Done(None));
+                }
+                Hole::None => {}
+            }
         }
         let loaded = span.from + run.count as u64;
         let goes_on = run.is_end && self.goes_on_elsewhere();

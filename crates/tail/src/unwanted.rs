@@ -26,6 +26,26 @@ pub(crate) fn hole_at(file: &File, position: u64) -> u64 {
     seek(file, SeekFrom::Data(position)).map_or(0, |data| data.saturating_sub(position))
 }
 
+/// What a file has at a position where it reads as NULs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hole {
+    /// Bytes that somebody wrote.
+    None,
+    /// Nothing up to this position.
+    Before(u64),
+    /// Nothing up to its end: a writer that claims its space beforehand may yet fill it.
+    ToEnd,
+}
+
+/// Looks for a hole at a position below the file's size. Nobody wrote what a hole reads as.
+pub(crate) fn hole(file: &File, position: u64) -> Hole {
+    match seek(file, SeekFrom::Data(position)) {
+        Ok(data) if data > position => Hole::Before(data),
+        Err(rustix::io::Errno::NXIO) => Hole::ToEnd,
+        _ => Hole::None,
+    }
+}
+
 /// The run of NULs with which a file of this size ends: what a crash of the system leaves where
 /// a length was written and the data was not.
 pub(crate) fn nuls_at_end(bytes: &dyn Bytes, size: u64) -> Option<(u64, u64)> {

@@ -20,6 +20,7 @@ use crate::board::Board;
 use crate::containers::Saver;
 use crate::plan::environment;
 use crate::pulse;
+use crate::readiness::Condition;
 use crate::threads::{Raised, spawn, spawn_loop};
 
 /// How often what has no events of its own is looked at.
@@ -184,7 +185,10 @@ impl Watching {
             batch.extend(observed.try_iter().take(BATCH_MAX));
             let changes = batch.into_iter().flat_map(|one| self.take_in(one)).collect();
             self.tell(changes)?;
-            if let Some(saver) = &mut self.saver {
+            // Until then what lies in the state directory is being put in order.
+            if let Some(saver) = &mut self.saver
+                && self.board.readiness.holds(Condition::Loaded)
+            {
                 saver.save(&self.inventory);
             }
         }

@@ -254,6 +254,22 @@ fn a_file_that_was_refilled_before_its_first_read_is_an_alarm() {
 }
 
 #[test]
+fn a_hole_is_no_data() {
+    let hole = 10 << 30;
+    let mut bench = Bench::new(b"");
+    let set_len = |len| File::options().write(true).open(&bench.path).unwrap().set_len(len);
+    set_len(hole).unwrap();
+    bench.source.resize(hole, true, bench.now);
+    let reader = bench.reader();
+    assert_eq!(bench.text(&reader), None);
+    assert!(!reader.is_ready(bench.now), "nobody has written anything");
+    bench.append(b"a\n");
+    let (piece, bytes) = bench.read(&reader, MAX).unwrap();
+    assert_eq!((piece.start, &bytes[..]), (hole, &b"a\n"[..]));
+    assert_eq!(reader.take_unwanted(), [(0, hole)].into_iter().collect());
+}
+
+#[test]
 fn leading_nuls_of_a_later_generation_are_passed_over() {
     let hole = 10 << 30;
     let mut bench = Bench::of_generation(1, b"");
