@@ -13,6 +13,19 @@ const LOOK_BACK: u64 = 64 * 1024;
 /// The bytes from the beginning of the file at `path` that every delivery has acknowledged;
 /// `None` where the state does not know the file.
 pub fn acknowledged(dump: &Value, path: &Path) -> Option<u64> {
+    deliveries(newest(dump, path)?).min()
+}
+
+/// Whether the state knows how long the file at `path` is, so that it can tell how much of it is
+/// gone should it vanish.
+pub fn is_known_whole(dump: &Value, path: &Path) -> bool {
+    let len = fs::metadata(path).map_or(0, |meta| meta.len());
+    let is_known = newest(dump, path).is_some_and(|file| file["size"].as_u64() == Some(len));
+    is_known || acknowledged(dump, path) == Some(len)
+}
+
+/// What the state says of the file that is at `path` now.
+fn newest<'d>(dump: &'d Value, path: &Path) -> Option<&'d Value> {
     let meta = fs::metadata(path).ok()?;
     let ours = files(dump).filter(|file| {
         // An inode alone proves nothing: the next file gets that of a deleted one.
@@ -20,8 +33,7 @@ pub fn acknowledged(dump: &Value, path: &Path) -> Option<u64> {
             && is(file, meta.dev(), meta.ino())
     });
     // A file's generations follow one another; the last is the file as it is now.
-    let last = ours.max_by_key(|file| file["generation"].as_u64())?;
-    deliveries(last).min()
+    ours.max_by_key(|file| file["generation"].as_u64())
 }
 
 /// A line that the state calls acknowledged although it has not arrived; only the last lines

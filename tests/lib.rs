@@ -8,9 +8,11 @@
 #![allow(clippy::disallowed_methods)] // The harness is the world outside.
 
 mod dump;
+mod loss;
 mod stage;
 mod survive;
 
-pub use dump::{acknowledged, ahead};
+pub use dump::{acknowledged, ahead, is_known_whole};
+pub use loss::Reported;
 pub use stage::{ENOUGH, Stage, http, length};
 pub use survive::{End, Outcome, survive};

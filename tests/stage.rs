@@ -128,6 +128,11 @@ impl Stage {
             .any(|name| name.file_name().to_string_lossy().starts_with("logtail_buffer_file_"))
     }
 
+    /// Whether a request waits for its answer, in the spool or not.
+    pub fn has_waiting(&self) -> bool {
+        self.dump()["requests"].as_array().is_some_and(|requests| !requests.is_empty())
+    }
+
     /// Leaves the stage behind when it is dropped; where it is.
     pub fn keep(mut self) -> PathBuf {
         self.dir.disable_cleanup(true);

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // The harness is the world outside.
 #![allow(clippy::unwrap_used)] // All of it is test code.
 
+mod accounting;
 mod admin;
 mod bad_config;
 mod commands;

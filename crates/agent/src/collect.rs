@@ -44,6 +44,7 @@ impl Watched {
 
     fn settle(&mut self) -> Result<(), Stop> {
         self.following.settle();
+        self.following.bury()?;
         self.following.show(&self.tail);
         self.containers.let_go(&mut self.tail, &mut self.following)
     }
@@ -86,7 +87,10 @@ pub fn collect(watched: &mut Watched, stop: &Raised) -> Result<(), Stop> {
         }
         let wait = watched.tail.next_due().saturating_duration_since(Instant::now());
         crossbeam::select! {
-            recv(stop.channel()) -> _ => return Ok(()),
+            recv(stop.channel()) -> _ => {
+                watched.following.note_sizes();
+                return Ok(());
+            }
             recv(notices) -> notice => match notice {
                 Ok(notice) => watched.notice(notice)?,
                 // Its thread ended with the agent.

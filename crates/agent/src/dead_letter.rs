@@ -4,7 +4,7 @@
 //! Limited in size: when it is full the delivery waits until somebody clears it away.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use disk::{Disk, DiskFile};
@@ -28,6 +28,11 @@ impl DeadLetter {
     /// The dead letter at a path; nothing is made before the first refusal.
     pub fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
         Self { disk, path, file: Mutex::default() }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Appends the records of a refused request, and syncs them.

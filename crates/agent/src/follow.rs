@@ -8,15 +8,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use checkpoint::ForeignFile;
-use record::{DeliveryKey, FileSeen, FileUid, Progress};
+use record::{DeliveryKey, FileSeen, FileUid};
 use settings::FirstStart;
-use tail::{Cut, CutCause, Event, Found, Framing, Reader, Source, Tail, next_line};
+use tail::{Event, Found, Framing, Reader, Source, Tail, next_line};
 
-use crate::account::Count;
 use crate::baseline::Baselines;
 use crate::delivery::Delivery;
+use crate::gone::{self, Closings};
 use crate::lag::{Behind, Marks};
 use crate::lane::{Shared, Stop};
+use crate::loss::{Loss, Told};
 use crate::readiness::Condition;
 use crate::ready::Cursor;
 use crate::translate::Tagging;
@@ -47,6 +48,7 @@ pub struct Following {
     shared: Shared,
     files: HashMap<(FileUid, u32), Followed>,
     families: HashMap<PathBuf, Vec<Member>>,
+    closings: Closings,
     skipped: u64,
     unreadable: u64,
     looked: bool,
@@ -79,6 +81,8 @@ struct Followed {
     targets: Vec<usize>,
     settled: u64,
     marks: Marks,
+    /// The size that the journal has.
+    noted: u64,
 }
 
 impl Following {
@@ -92,6 +96,7 @@ impl Following {
             shared,
             files: HashMap::new(),
             families: HashMap::new(),
+            closings: Closings::default(),
             skipped: 0,
             unreadable: 0,
             looked: false,
@@ -112,8 +117,8 @@ impl Following {
                 let complete = self.baselines.searched(target);
                 self.complete(&complete)?;
             }
-            Event::Cut(cut) => self.account_cut(&cut),
-            Event::Missing(seen) => self.account_missing(&seen),
+            Event::Cut(cut) => gone::cut(&self.shared, &self.deliveries, &cut)?,
+            Event::Missing(seen) => gone::missing(&self.shared, &self.deliveries, &seen)?,
             Event::Closed(source) => self.forget(&source),
             Event::Gone { uid, generation, last } => self.drop_file(uid, generation, last)?,
             Event::Skipped { path, reason } => {
@@ -229,6 +234,7 @@ impl Following {
 
     fn follow(&mut self, found: Found) -> Result<(), Stop> {
         let source = &found.source;
+        self.closings.remove(source.uid(), source.generation());
         if found.start == 0 || source.generation() == 0 {
             self.see(&source.seen())?;
         } else {
@@ -284,22 +290,18 @@ impl Following {
     ) -> Result<Arc<Cursor>, Stop> {
         let source = &found.source;
         let (uid, generation) = (source.uid(), source.generation());
-        let progress = || self.shared.checkpoint.progress(delivery.terms.key, uid, generation);
-        let mut before = progress();
-        if is_untouched(&before)
-            && let Some(start) = self.first_byte(found, input, delivery)
-        {
-            let key = delivery.terms.key;
+        let (key, checkpoint) = (delivery.terms.key, &self.shared.checkpoint);
+        if !checkpoint.is_followed(key, uid, generation) {
+            let start = self.first_byte(found, input, delivery);
             self.shared.persist(delivery, |c| c.baseline(key, uid, generation, start))?;
-            before = progress();
         }
+        let before = checkpoint.progress(key, uid, generation);
         let reader = Reader::new(source.clone(), &before, input.flush_timeout, input.framing);
         Ok(Arc::new(Cursor::new(reader, input.tagging.tags(source))))
     }
 
-    /// Where a delivery begins with a file of which it has acknowledged nothing; `None`: at its
-    /// first byte, and nothing needs to be journaled.
-    fn first_byte(&self, found: &Found, input: &Input, delivery: &Delivery) -> Option<u64> {
+    /// Where a delivery begins with a file that it has not begun with before.
+    fn first_byte(&self, found: &Found, input: &Input, delivery: &Delivery) -> u64 {
         let first_start = !self.shared.checkpoint.is_baseline_complete(delivery.terms.key);
         if let Some(offset) = found.foreign.iter().map(|&at| self.foreign[at].offset).min()
             && first_start
@@ -308,22 +310,30 @@ impl Following {
                 "{}: going on at byte {offset}, where iLogtail was",
                 found.source.logical().display()
             );
-            return Some(offset);
+            return offset;
         }
         if !found.at_start || !first_start {
-            return None;
+            return 0;
         }
-        if found.member {
-            return Some(found.source.size());
-        }
-        match input.first_start {
-            FirstStart::Beginning => None,
+        let source = &found.source;
+        let start = match input.first_start {
+            _ if found.member => source.size(),
+            FirstStart::Beginning => 0,
             FirstStart::Tail(bytes) => {
                 // Where the file cannot be read now: the middle of a line.
-                let from = found.source.size().saturating_sub(bytes);
-                Some(next_line(&found.source, from).unwrap_or(from))
+                let from = source.size().saturating_sub(bytes);
+                next_line(source, from).unwrap_or(from)
             }
+        };
+        let told = (start > 0).then(|| delivery.account.lose(Loss::Unwanted, source.uid(), start));
+        if told == Some(Told::Never) {
+            let (name, path) = (&delivery.terms.name, source.logical().display());
+            log::info!(
+                "{name}: {start} bytes of {path} stood there before the first start and are left \
+                 out (TailSizeKB); so it is with others"
+            );
         }
+        start
     }
 
     fn add(&mut self, source: &Arc<Source>, delivery: &Arc<Delivery>, cursor: &Arc<Cursor>) {
@@ -339,6 +349,7 @@ impl Following {
             targets: Vec::new(),
             settled: 0,
             marks: Marks::default(),
+            noted: source.size(),
         });
         file.cursors.push((delivery.clone(), cursor.clone()));
         self.link_family(source, delivery);
@@ -362,6 +373,7 @@ impl Following {
 
     fn forget(&mut self, source: &Source) {
         let key = (source.uid(), source.generation());
+        self.closings.add(source.seen(), Instant::now());
         self.shared.sources.remove(source);
         for (delivery, _) in self.files.remove(&key).into_iter().flat_map(|file| file.cursors) {
             delivery.endangered.remove(source);
@@ -411,8 +423,28 @@ impl Following {
                 file.settled = settled;
                 file.source.settle(settled);
             }
+            let is_late = |since| now.saturating_duration_since(since) >= SETTLE_EVERY;
+            if file.noted != size && file.marks.since(settled).is_some_and(is_late) {
+                // No harm where it fails: it is tried again.
+                let seen = self.shared.checkpoint.see(&file.source.seen());
+                file.noted = if seen.is_ok() { size } else { file.noted };
+            }
         }
         self.show_lag(&behind);
+    }
+
+    /// Journals how long the files are that are not finished: should one vanish before the next
+    /// start, that start can tell how much went with it.
+    pub fn note_sizes(&self) {
+        for file in self.files.values().filter(|file| file.settled < file.source.size()) {
+            // What cannot be written is said where the progress cannot be either.
+            let _ = self.shared.checkpoint.see(&file.source.seen());
+        }
+    }
+
+    /// Counts what did not turn up again.
+    pub fn bury(&mut self) -> Result<(), Stop> {
+        self.closings.settle(&self.shared, &self.deliveries, Instant::now())
     }
 
     fn show_lag(&self, behind: &HashMap<DeliveryKey, Behind>) {
@@ -447,51 +479,6 @@ impl Following {
             looked: self.looked,
         }
     }
-
-    fn account_cut(&self, cut: &Cut) {
-        let old = &cut.old;
-        let path = old.real.display();
-        if let CutCause::SourceLostTail(bytes) = cut.cause {
-            log::warn!("{path}: the system lost {bytes} bytes of it that had been collected");
-        }
-        let lost = self.count_lost(old, cut.kept);
-        if lost > 0 {
-            log::warn!(
-                "{path}: truncated with {lost} bytes unread; no copy holds them, they are lost"
-            );
-        }
-    }
-
-    fn account_missing(&self, seen: &FileSeen) {
-        let lost = self.count_lost(seen, 0);
-        if lost > 0 {
-            let path = seen.real.display();
-            log::warn!("{path}: gone while the agent was down, with {lost} bytes unread");
-        }
-    }
-
-    /// Counts, for each delivery that had begun with a file, what it had not yet sent of it.
-    /// Returns the greatest such number.
-    fn count_lost(&self, old: &FileSeen, kept: u64) -> u64 {
-        let mut most = 0;
-        for delivery in &self.deliveries {
-            let progress =
-                self.shared.checkpoint.progress(delivery.terms.key, old.uid, old.generation);
-            if is_untouched(&progress) {
-                continue;
-            }
-            let mut claimed = progress.acked;
-            claimed.merge(&progress.open);
-            let lost = claimed.gaps(kept, old.size).iter().map(|(s, e)| e - s).sum();
-            delivery.account.add(Count::LostBytes, lost);
-            most = most.max(lost);
-        }
-        most
-    }
-}
-
-fn is_untouched(progress: &Progress) -> bool {
-    progress.acked.is_empty() && progress.open.is_empty()
 }
 
 /// How often the tail is told how far the deliveries are.

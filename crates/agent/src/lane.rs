@@ -17,7 +17,8 @@ use self::answers::SETTLE_EVERY;
 use crate::account::Count;
 use crate::board::Board;
 use crate::dead_letter::DeadLetter;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Terms};
+use crate::loss::Loss;
 use crate::ready::{Cursor, Taken};
 use crate::request::{Buffers, Request, Took};
 use crate::sources::Sources;
@@ -214,19 +215,26 @@ impl Lane {
         if request.records == 0 {
             return Ok(Answer::Taken);
         }
-        let mut attempt = 0;
+        let (mut attempt, mut sent_before) = (0, request.resent.is_some());
         loop {
             let outgoing = Outgoing {
                 ticket,
                 body: self.delivery.flusher.finish(&request.body, &mut self.packed),
                 records: request.records,
-                sent_before: request.resent.is_some() || attempt > 0,
+                sent_before,
             };
             self.delivery.account.add(Count::SentBytes, request.bounds.len());
             self.delivery.account.add(Count::SentRecords, request.records);
             let verdict = pulse::rest(|| self.delivery.flusher.send(&outgoing));
             let (after, reason) = match verdict {
-                Verdict::Retry { after, reason, .. } => (after, reason),
+                Verdict::Retry { after, reason, .. } => {
+                    sent_before = true;
+                    (after, reason)
+                }
+                Verdict::Conflict { reason } => {
+                    self.note_conflict(ticket, request, attempt, &reason);
+                    (None, reason)
+                }
                 Verdict::Broken { reason } => return Err(Stop::Broken(reason)),
                 Verdict::Taken => return Ok(self.answered(Answer::Taken)),
                 Verdict::Unsettled => return Ok(self.answered(Answer::Unsettled)),
@@ -244,6 +252,17 @@ impl Lane {
             pulse::rest(|| self.pause(delay, failing))?;
             attempt += 1;
         }
+    }
+
+    /// An alarm, once a request: what the destination has under its key is something else.
+    fn note_conflict(&self, ticket: Ticket, request: &Request, attempt: u32, reason: &str) {
+        if attempt > 0 {
+            return;
+        }
+        let Terms { name, .. } = &self.delivery.terms;
+        self.delivery.account.add(Count::IdConflicts, 1);
+        self.delivery.account.lose_all(Loss::IdConflict, &request.bounds.ranges);
+        log::error!("{name}: request {} was never sent before: {reason}", ticket.key);
     }
 
     fn answered(&self, answer: Answer) -> Answer {
@@ -304,7 +323,7 @@ impl Shared {
         let spans: Vec<_> = unwanted.iter().map(span).collect();
         let key = delivery.terms.key;
         if self.persist(delivery, |checkpoint| checkpoint.unwanted(key, &spans)).is_ok() {
-            delivery.account.add(Count::UnwantedBytes, unwanted.len());
+            delivery.account.lose(Loss::Unwanted, file, unwanted.len());
         }
     }
 

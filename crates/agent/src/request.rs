@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flusher::{Encoded, Piece};
-use record::{Bounds, REQUEST_RANGES_MAX, Range, Ticket};
-use tail::Raw;
+use record::{Bounds, RECORD_BYTES_MAX, REQUEST_RANGES_MAX, Range, Ticket};
+use tail::{Raw, Source};
 
 use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::format::{format, goes_on, joins, starts};
+use crate::loss::{Loss, Told};
 use crate::node;
 use crate::ready::Cursor;
 
@@ -46,6 +47,8 @@ pub struct Request {
     pub records: u64,
     /// Its name from before a restart, if it was fixed then.
     pub resent: Option<Ticket>,
+    /// Cuts made in records that are too long.
+    cuts: u64,
     open: Option<Open>,
 }
 
@@ -73,7 +76,7 @@ impl Request {
             encoding: delivery.terms.encoding,
             ranges: Vec::new(),
         };
-        Self { bounds, raw, body, records: 0, resent: None, open: None }
+        Self { bounds, raw, body, records: 0, resent: None, cuts: 0, open: None }
     }
 
     /// Whether it should be sent before more is read.
@@ -180,7 +183,20 @@ impl Request {
             tags: cursor.tags(),
         };
         delivery.account.add(Count::ReadBytes, range.len());
+        let before = self.cuts;
+        let is_cut = range.tags.format().is_none() && ends_at_a_cut(&self.raw[from..end]);
         self.add(delivery, range, (from, end));
+        self.count_oversized(delivery, source, self.cuts.saturating_sub(before), is_cut);
+    }
+
+    /// Counts records that are longer than the longest one, by the bytes that were cut off.
+    fn count_oversized(&self, delivery: &Delivery, source: &Source, within: u64, at_end: bool) {
+        delivery.account.add(Count::CutRecords, u64::from(at_end));
+        let bytes = (within + u64::from(at_end)) * RECORD_BYTES_MAX as u64;
+        if bytes > 0 && delivery.account.lose(Loss::Oversized, source.uid(), bytes) > Told::Before {
+            let path = source.logical().display();
+            log::warn!("{path}: a record is longer than {RECORD_BYTES_MAX} bytes: it is cut");
+        }
     }
 
     /// Appends a range that was read again, for a resend or a part of a split.
@@ -236,6 +252,7 @@ impl Request {
     fn count(&mut self, delivery: &Delivery, back: &Encoded, done: &Encoded) {
         let account = &delivery.account;
         self.records = self.records + done.records - back.records;
+        self.cuts = self.cuts + done.cut - back.cut;
         for (count, done, back) in [
             (Count::Records, done.records, back.records),
             (Count::CutRecords, done.cut, back.cut),
@@ -255,6 +272,14 @@ impl Request {
     pub fn into_buffers(self) -> Buffers {
         Buffers { raw: self.raw, body: self.body }
     }
+}
+
+/// Whether the reader ended lines where a record was too long, and not at its end.
+fn ends_at_a_cut(raw: &[u8]) -> bool {
+    if raw.len() < RECORD_BYTES_MAX || raw.ends_with(b"\n") {
+        return false;
+    }
+    !raw[raw.len() - RECORD_BYTES_MAX..].contains(&b'\n')
 }
 
 /// Whether a range goes on where another one ends.

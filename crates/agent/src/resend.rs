@@ -10,6 +10,7 @@ use tail::Raw;
 use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::lane::{Shared, Stop};
+use crate::loss::{Loss, Told};
 use crate::request::{Buffers, Request};
 
 /// How long the bytes of a request may take to turn up in a copy of their file.
@@ -49,11 +50,15 @@ pub fn rebuild(
     if spilled.remove(&ticket.request).is_some() {
         return Ok(None); // The spool has it, and lets its file go.
     }
-    delivery.account.add(Count::ResendChangedBytes, gone);
+    for (range, _) in found.iter().filter(|(_, raw)| raw.is_none()) {
+        delivery.account.lose(Loss::ResendChanged, range.file, range.len());
+    }
     log::warn!(
-        "{}: {gone} bytes of request {} are no longer in their files and cannot be sent again",
+        "{}: {gone} bytes of request {} are no longer in their files and cannot be sent again; the \
+        other {} go out under a new key",
         delivery.terms.name,
-        ticket.key
+        ticket.key,
+        request.bounds.len()
     );
     let survivors: Vec<Bounds> =
         (!request.bounds.is_empty()).then(|| request.bounds.clone()).into_iter().collect();
@@ -82,6 +87,10 @@ fn find<'b>(shared: &Shared, bounds: &'b Bounds) -> Result<Vec<(&'b Range, Optio
 
 fn count(delivery: &Delivery, bounds: &Bounds) {
     delivery.account.add(Count::ResentUnanswered, 1);
+    if delivery.account.lose_all(Loss::ResentUnanswered, &bounds.ranges) == Told::Never {
+        let name = &delivery.terms.name;
+        log::info!("{name}: requests without an answer are sent again under their keys");
+    }
     if bounds.encoding != delivery.terms.encoding {
         delivery.account.add(Count::ResendReencoded, 1);
     }

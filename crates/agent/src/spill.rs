@@ -21,6 +21,7 @@ use tail::Source;
 use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::lane::{Shared, Stop};
+use crate::loss::Loss;
 use crate::ready::Cursor;
 use crate::request::{Buffers, Request, Took};
 
@@ -203,12 +204,12 @@ pub fn make_room(shared: &Shared, delivery: &Delivery, needed: u64) -> Result<()
         // A request that was split is known by its parts alone.
         let journaled = shared.persist(delivery, |c| unless_settled(c.refused(request, &spans)));
         *lost.entry(head.bounds.delivery).or_default() += head.bounds.len();
+        if head.bounds.delivery == delivery.terms.key {
+            delivery.account.lose_all(Loss::SpoolDropped, &head.bounds.ranges);
+        }
         journaled.is_ok()
     });
     for (of, bytes) in lost {
-        if of == delivery.terms.key {
-            delivery.account.add(Count::SpoolDroppedBytes, bytes);
-        }
         log::error!(
             "the spool is full: {bytes} bytes of delivery {of} are dropped; raise \
             spool_bytes_max, or mend the destination"

@@ -7,9 +7,9 @@ use checkpoint::SpooledRequest;
 use record::{Bounds, OpenRequest, RequestId};
 use spool::{Frame, FrameHead, Place};
 
-use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::lane::{Shared, Stop, whole};
+use crate::loss::Loss;
 use crate::request::{Buffers, Request};
 use crate::spill::unless_settled;
 
@@ -102,7 +102,7 @@ fn lose(delivery: &Delivery, shared: &Shared, head: &FrameHead) -> Result<(), St
     let spans: Vec<_> = head.bounds.ranges.iter().map(whole).collect();
     let request: RequestId = head.ticket.request;
     shared.persist(delivery, |checkpoint| unless_settled(checkpoint.refused(request, &spans)))?;
-    delivery.account.add(Count::SpoolDamagedBytes, head.bounds.len());
+    delivery.account.lose_all(Loss::SpoolDamaged, &head.bounds.ranges);
     shared.spool.done(head.place, delivery.terms.key);
     Ok(())
 }

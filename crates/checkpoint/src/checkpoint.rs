@@ -143,7 +143,8 @@ impl Checkpoint {
         self.append(Entry::Drop { uid, generation: Some(generation) }).map(drop)
     }
 
-    /// Bytes below `start` are not wanted by this delivery: they count as acknowledged.
+    /// A delivery begins with a generation of a file; bytes below `start` are not wanted by it:
+    /// they count as acknowledged.
     pub fn baseline(
         &self,
         delivery: DeliveryKey,
@@ -287,6 +288,12 @@ impl Checkpoint {
         let core = self.core();
         let file = core.state.files.get((uid, generation));
         file.and_then(|file| file.cursor(delivery)).map(|c| c.progress()).unwrap_or_default()
+    }
+
+    /// Whether a delivery has begun with a generation of a file.
+    pub fn is_followed(&self, delivery: DeliveryKey, uid: FileUid, generation: u32) -> bool {
+        let core = self.core();
+        core.state.files.get((uid, generation)).is_some_and(|file| file.cursor(delivery).is_some())
     }
 
     /// The last assigned timestamp of a delivery, in nanoseconds since 1970.

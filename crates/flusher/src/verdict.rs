@@ -25,6 +25,12 @@ pub enum Verdict {
         /// password, no such address). Other requests would fare the same.
         condition: bool,
     },
+    /// The destination says that it has this request, which it never got: its key is that of
+    /// something else. An alarm; it is tried again, for only the destination's owner can tell.
+    Conflict {
+        /// Why, with the URL or path.
+        reason: String,
+    },
     /// The destination will never take this request as it is.
     Refused {
         /// Why.
@@ -44,10 +50,12 @@ pub enum Verdict {
 impl Verdict {
     /// The same with `context` before its reason.
     pub fn with_context(mut self, context: &str) -> Self {
-        if let Self::Retry { reason, .. } | Self::Refused { reason, .. } | Self::Broken { reason } =
-            &mut self
-        {
-            *reason = format!("{context}: {reason}");
+        match &mut self {
+            Self::Taken | Self::Unsettled => {}
+            Self::Retry { reason, .. }
+            | Self::Conflict { reason }
+            | Self::Refused { reason, .. }
+            | Self::Broken { reason } => *reason = format!("{context}: {reason}"),
         }
         self
     }
@@ -69,7 +77,7 @@ pub struct Answer<'a> {
 /// The verdict on an answer of an endpoint that takes or refuses a request as a whole.
 ///
 /// A 409 on a resend means "I have this already", unless it comes with a `Retry-After`: then the
-/// first try is still being worked on. On a first send it is a condition like any other.
+/// first try is still being worked on. On a first send it is a conflict.
 pub fn verdict(answer: &Answer<'_>) -> Verdict {
     let after = answer.retry_after;
     let retry = |condition| Verdict::Retry { after, reason: reason(answer), condition };
@@ -81,6 +89,7 @@ pub fn verdict(answer: &Answer<'_>) -> Verdict {
         408 | 425 | 429 | 500..=599 => retry(false),
         409 if answer.sent_before && after.is_some() => retry(false),
         409 if answer.sent_before => Verdict::Taken,
+        409 => Verdict::Conflict { reason: reason(answer) },
         _ => retry(true),
     }
 }
@@ -110,7 +119,7 @@ fn cure(status: u16) -> Option<&'static str> {
         404 | 410 => "there is nothing at this path; check RemoteURL",
         405 => "it takes no POST here; check RemoteURL",
         407 => "the proxy wants credentials; check HTTPS_PROXY or HTTP_PROXY",
-        409 => "it knows the key of a request that was never sent before",
+        409 => "it has another request under this key; look at what it stored",
         415 => "it does not take this Content-Type or Compression",
         431 => "its limit for headers is too low; check Headers",
         400 | 422 => "it cannot read the records",
@@ -132,6 +141,7 @@ mod tests {
             Verdict::Taken => "taken",
             Verdict::Retry { condition: true, .. } => "condition",
             Verdict::Retry { .. } => "retry",
+            Verdict::Conflict { .. } => "conflict",
             Verdict::Refused { may_have_stored: false, splittable: true, .. } => "refused",
             other => panic!("{other:?}"),
         }
@@ -139,11 +149,12 @@ mod tests {
 
     #[test]
     fn every_status_of_the_protocol_has_its_verdict() {
-        let cases: [(&[u16], &str); 4] = [
+        let cases: [(&[u16], &str); 5] = [
             (&[200, 201, 202, 204, 206, 299], "taken"),
             (&[400, 413, 422], "refused"),
             (&[408, 425, 429, 500, 501, 502, 503, 504, 507, 599], "retry"),
-            (&[300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 404, 405, 407, 409], "condition"),
+            (&[300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 404, 405, 407], "condition"),
+            (&[409], "conflict"),
         ];
         for (statuses, expected) in cases {
             for &status in statuses {
@@ -173,7 +184,8 @@ mod tests {
         let answer = |sent_before, retry_after| {
             verdict(&Answer { status: 409, retry_after, body: b"", sent_before })
         };
-        assert_eq!(name(&answer(false, None)), "condition");
+        assert_eq!(name(&answer(false, None)), "conflict");
+        assert_eq!(name(&answer(false, after)), "conflict");
         assert_eq!(name(&answer(true, None)), "taken");
         assert_eq!(name(&answer(true, after)), "retry", "the first try is still being worked on");
     }

@@ -99,6 +99,11 @@ impl Ledger {
         &self.by_key
     }
 
+    /// Whether a request with this key was stored.
+    pub fn has_stored(&self, key: &str) -> bool {
+        self.keys.get(key).is_some_and(|keyed| keyed.stored)
+    }
+
     /// Requests, also those that were not stored.
     pub fn requests(&self) -> u64 {
         self.requests

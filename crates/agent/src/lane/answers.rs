@@ -14,6 +14,7 @@ use record::{OpenRequest, Range, Ticket};
 use super::{Lane, STATE_RETRY, Stop, whole};
 use crate::account::Count;
 use crate::format::starts;
+use crate::loss::{Loss, Told};
 use crate::request::{Buffers, Request};
 use crate::spill::{self, unless_settled};
 use crate::{pulse, split};
@@ -160,8 +161,12 @@ impl Lane {
         }
         let spans: Vec<FileSpan> = request.bounds.ranges.iter().map(whole).collect();
         self.journal_answer(ticket, |checkpoint| checkpoint.refused(ticket.request, &spans))?;
-        self.delivery.account.add(Count::RefusedRecords, request.records);
-        self.delivery.account.add(Count::RefusedBytes, request.bounds.len());
+        let account = &self.delivery.account;
+        account.add(Count::RefusedRecords, request.records);
+        if account.lose_all(Loss::Refused, &request.bounds.ranges) == Told::Never {
+            let path = self.shared.dead_letter.path().display();
+            log::warn!("{name}: refused: {reason}; such records are put into {path} and counted");
+        }
         Ok(())
     }
 }
