@@ -42,7 +42,7 @@ fn wait_for_lines(out: &Path, before: u64, lines: u64) {
 }
 
 #[test]
-fn a_start_reads_configuration_lock_progress_spool_and_outputs_before_any_log() {
+fn a_start_reads_configuration_containers_progress_spool_and_outputs_before_any_log() {
     let stage = Stage::new();
     let out_dir = stage.path("out");
     fs::create_dir(&out_dir).unwrap();
@@ -50,12 +50,24 @@ fn a_start_reads_configuration_lock_progress_spool_and_outputs_before_any_log() 
     let logs = leave_state(&stage, &out);
     let before = fs::metadata(&out).unwrap().len();
 
+    // Output of containers, of which there are none here but in the map.
+    let filters = json!({ "IncludeContainerLabel": { "irontail.test": "nobody's" } });
+    let printed = json!({ "Type": "input_container_stdio", "ContainerFilters": filters });
+    let nowhere = json!({ "Type": "flusher_blackhole" });
+    stage.pipeline("printed", &json!({ "inputs": [printed], "flushers": [nowhere] }));
+    let map = json!({ "version": "1.0.0", "detail": [] });
+    fs::write(stage.state().join("docker_path_config.json"), map.to_string()).unwrap();
+
     let dirs = [stage.path("config"), stage.state(), stage.path("logs"), out_dir];
     let record = Touches::of(&dirs);
-    let agent = stage.run().start();
+    let none = |name: &str| stage.path(name);
+    let run = stage.run().env("CONTAINERD_STATE_DIR", none("containerd"));
+    let engine = format!("unix://{}", none("no.sock").display());
+    let agent = run.env("DOCKER_HOST", engine).start();
     wait_for_lines(&out, before, u64::from(LOGS) * LINES);
-    let touches = record.take();
+    // The kernel notes a write when it is over: a file may be seen longer before that.
     agent.stop(ENOUGH);
+    let touches = record.take();
 
     let opened = |dir: &Path, prefix: &str| -> usize {
         let is = |path: &Path| {
@@ -69,6 +81,7 @@ fn a_start_reads_configuration_lock_progress_spool_and_outputs_before_any_log() 
     let steps = [
         ("the pipelines", opened(&stage.path("config"), "app.json")),
         ("the lock", opened(&state, "irontail.lock")),
+        ("the map of containers", opened(&state, "docker_path_config.json")),
         ("the snapshot", opened(&state, "logtail_check_point")),
         ("the journal", opened(&state, "logtail_check_point.journal.")),
         ("the spool", opened(&state, "logtail_buffer_file_i")),
