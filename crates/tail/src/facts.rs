@@ -10,7 +10,7 @@ use record::{ANCHOR_LEN, Head};
 
 use crate::bytes::Bytes;
 use crate::family;
-use crate::files::Generation;
+use crate::files::{Generation, Id};
 use crate::fingerprint;
 use crate::open::Stat;
 
@@ -32,8 +32,17 @@ pub(crate) struct Facts {
     pub(crate) is_exact: bool,
     /// Some of its content, by offset.
     pub(crate) places: Vec<(u64, Vec<u8>)>,
-    /// Living generations that it was compared with, and whether they begin with all of it.
-    pub(crate) compared: Vec<(Generation, bool)>,
+    /// What it was compared with, and whether that begins with all of it.
+    pub(crate) compared: Vec<(Other, bool)>,
+}
+
+/// A file that a compressed one may be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    /// One that is read.
+    Read(Generation),
+    /// One that lost its name before it was decided what it is.
+    Nameless(Id),
 }
 
 impl Packed {
@@ -66,13 +75,13 @@ impl Bytes for Facts {
 }
 
 impl Facts {
-    /// Whether it holds just what a living generation holds, or the beginning of that.
-    pub(crate) fn is_copy_of(&self, generation: Generation, size: u64, base: bool) -> bool {
+    /// Whether it holds just what another file holds, or the beginning of that.
+    pub(crate) fn is_copy_of(&self, other: Other, size: u64, base: bool) -> bool {
         let fits = if base { self.len <= size } else { self.len == size };
-        self.is_exact && fits && self.compared.contains(&(generation, true))
+        self.is_exact && fits && self.compared.contains(&(other, true))
     }
 
-    pub(crate) fn answers(&self, stat: &Stat, wanted: &[u64], alive: &[Generation]) -> bool {
+    pub(crate) fn answers(&self, stat: &Stat, wanted: &[u64], alive: &[Other]) -> bool {
         let has_proof = |offset: &u64| {
             let proof = proof_start(*offset);
             *offset > self.len || self.places.iter().any(|(start, _)| *start == proof)

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::bytes::{Bytes, begin};
 use crate::descriptor::Descriptor;
-use crate::facts::{Facts, Packed, begins_alike, proof_start, told_len, unread};
-use crate::files::{Doubt, Generation, Id};
+use crate::facts::{Facts, Other, Packed, begins_alike, proof_start, told_len, unread};
+use crate::files::Id;
 use crate::identity::Known;
 use crate::inflate::{End, Inflater, MAGIC};
 use crate::open::{Stat, identity};
@@ -45,7 +45,7 @@ struct Scan {
     places: Vec<(u64, Vec<u8>)>,
     /// Offsets whose proofs are wanted, the next one last.
     wanted: Vec<u64>,
-    compared: Vec<(Generation, Option<Arc<Descriptor>>)>,
+    compared: Vec<(Other, Option<Arc<Descriptor>>)>,
 }
 
 /// The memory of a scan.
@@ -82,32 +82,6 @@ enum Standing {
 }
 
 impl Tail {
-    /// Where a file that was not decided upon lost its name, a compressed one may be what became
-    /// of it: that is known only once it is decided what it is.
-    pub(crate) fn nameless_first(
-        &mut self,
-        family: &Path,
-        open: Vec<(Id, Arc<Descriptor>)>,
-    ) -> Vec<(Id, Arc<Descriptor>)> {
-        if !open.iter().any(|(_, file)| file.is_packed()) {
-            return open;
-        }
-        let is_nameless = |(id, file): &(Id, Arc<Descriptor>)| {
-            !file.is_packed()
-                && self.files.get(*id).is_some_and(|file| {
-                    file.source.is_none()
-                        && file.doubt == Doubt::Young
-                        && (file.stat.links, file.stat.size > 0) == (0, true)
-                })
-        };
-        let (nameless, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(is_nameless);
-        if nameless.is_empty() {
-            return rest;
-        }
-        self.queue(family.to_path_buf());
-        nameless
-    }
-
     /// Leaves out the compressed files that cannot be decided upon; `None` while one of them is
     /// being decompressed: the family waits for it.
     pub(crate) fn unpack(
@@ -120,6 +94,7 @@ impl Tail {
             return Some(open);
         }
         let (origins, knowns) = self.knowns(family, &open, others);
+        let nameless = self.nameless(&open);
         let mut is_scanning = false;
         open.retain(|(id, file)| {
             if !file.is_packed() {
@@ -133,12 +108,41 @@ impl Tail {
                     }
                     Standing::Ready
                 }
-                None => self.standing(family, *id, file, &knowns, others),
+                None => self.standing(family, *id, file, &knowns, others, &nameless),
             };
             is_scanning |= matches!(standing, Standing::Scans);
             matches!(standing, Standing::Ready)
         });
-        (!is_scanning).then_some(open)
+        if is_scanning {
+            return None;
+        }
+        let became_packed: Vec<Id> = nameless
+            .into_iter()
+            .filter_map(|(other, _)| self.became_packed(other, &open))
+            .collect();
+        open.retain(|(id, _)| !became_packed.contains(id));
+        for id in became_packed {
+            self.files.remove(id);
+        }
+        Some(open)
+    }
+
+    /// Files that lost their name before it was decided what they are.
+    fn nameless(&self, open: &[(Id, Arc<Descriptor>)]) -> Vec<(Other, Arc<Descriptor>)> {
+        let is_nameless = |id: Id| {
+            self.files.get(id).is_some_and(|file| file.source.is_none() && file.stat.links == 0)
+        };
+        let nameless = open.iter().filter(|(id, file)| !file.is_packed() && is_nameless(*id));
+        nameless.map(|(id, file)| (Other::Nameless(*id), Arc::clone(file))).collect()
+    }
+
+    /// The file that lost its name where a compressed one holds just what it does.
+    fn became_packed(&self, other: Other, open: &[(Id, Arc<Descriptor>)]) -> Option<Id> {
+        let Other::Nameless(id) = other else { return None };
+        let size = self.files.get(id)?.stat.size;
+        let mut facts =
+            open.iter().filter_map(|(id, _)| self.files.get(*id)?.packed.as_ref()?.facts());
+        facts.any(|facts| facts.is_copy_of(other, size, false)).then_some(id)
     }
 
     /// The known generation that was followed nowhere and that this very file held, as it is.
@@ -161,6 +165,7 @@ impl Tail {
         file: &Arc<Descriptor>,
         knowns: &[Known],
         others: &[Id],
+        nameless: &[(Other, Arc<Descriptor>)],
     ) -> Standing {
         let Some(record) = self.files.get(id) else { return Standing::Waits };
         let (stat, path) = (record.stat, record.path.clone());
@@ -191,15 +196,15 @@ impl Tail {
         let anchors = knowns.iter().filter(is_alike).flat_map(|known| &known.anchors);
         let wanted: Vec<u64> = anchors.map(|anchor| anchor.offset).collect();
         let has_known = knowns.iter().any(|known| is_alike(&known));
-        let alive = self.alike(others, &begin);
-        let generations: Vec<Generation> =
-            alive.iter().map(|(generation, _)| *generation).collect();
+        let mut alive = self.alike(others, &begin);
+        alive.extend(nameless.iter().cloned());
+        let compared: Vec<Other> = alive.iter().map(|(other, _)| *other).collect();
         if !has_known && alive.is_empty() {
             let len = told_len(file, stat.size);
             self.set_facts(id, unread(stat, len, begin));
             return Standing::Ready;
         }
-        if facts.is_some_and(|facts| facts.answers(&stat, &wanted, &generations)) {
+        if facts.is_some_and(|facts| facts.answers(&stat, &wanted, &compared)) {
             return Standing::Ready;
         }
         self.begin_scan(id, family, file, stat, wanted, alive);
@@ -207,12 +212,13 @@ impl Tail {
     }
 
     /// The living generations that begin like a file.
-    fn alike(&self, others: &[Id], begin: &[u8]) -> Vec<(Generation, Arc<Descriptor>)> {
+    fn alike(&self, others: &[Id], begin: &[u8]) -> Vec<(Other, Arc<Descriptor>)> {
         let sources = others.iter().filter_map(|id| self.files.get(*id)?.source.as_ref());
         sources
             .filter(|source| !source.is_unlinked() && begins_alike(begin, source.head()))
             .filter_map(|source| {
-                Some(((source.uid(), source.generation()), source.descriptor().ok()?))
+                let generation = (source.uid(), source.generation());
+                Some((Other::Read(generation), source.descriptor().ok()?))
             })
             .collect()
     }
@@ -245,7 +251,7 @@ impl Tail {
         file: &Arc<Descriptor>,
         stat: Stat,
         mut wanted: Vec<u64>,
-        alive: Vec<(Generation, Arc<Descriptor>)>,
+        alive: Vec<(Other, Arc<Descriptor>)>,
     ) {
         if self.packing.scans.iter().any(|scan| scan.id == id) {
             return;

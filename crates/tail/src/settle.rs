@@ -1,14 +1,14 @@
 //! What the files of a family are: gathers the evidence, has it decided (`restore.rs`), and hands
 //! on what was decided (`apply.rs`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bytes::{Bytes, anchor_fits, head_fits};
 use crate::claim::Claims;
 use crate::descriptor::Descriptor;
 use crate::directory::Here;
-use crate::facts::{Facts, Packed, is_packed_name};
+use crate::facts::{Facts, Other, Packed, is_packed_name};
 use crate::family::sort_oldest_first;
 use crate::files::{Doubt, Followed, Generation, Id, Wanting};
 use crate::identity::Known;
@@ -35,6 +35,14 @@ pub(crate) struct Case<'a> {
     /// The files that were in doubt, oldest first, and what each is.
     pub(crate) open: Vec<(Id, Arc<Descriptor>)>,
     pub(crate) fates: Vec<Fate>,
+}
+
+/// What became of a name that was met.
+enum Intake {
+    File(Id),
+    /// It leads elsewhere by now: this directory is listed again.
+    Moved(PathBuf),
+    Nothing,
 }
 
 /// A source's bytes; opened only if somebody asks for them.
@@ -69,8 +77,17 @@ impl Tail {
 
     pub(crate) fn settle_family(&mut self, family: &Path) {
         let mut ids: Vec<Id> = Vec::new();
+        let mut moved = None;
         for here in self.arrived.remove(family).unwrap_or_default() {
-            ids.extend(self.take_in(here));
+            match self.take_in(here) {
+                Intake::File(id) => ids.push(id),
+                Intake::Moved(dir) => moved = Some(dir),
+                Intake::Nothing => {}
+            }
+        }
+        if let Some(dir) = moved.filter(|_| self.is_starting()) {
+            // Some were rotated meanwhile: they come before what was not.
+            return self.changed.push((dir, family.to_path_buf(), self.now));
         }
         ids.extend(self.files.family(family));
         ids.sort_unstable();
@@ -83,7 +100,6 @@ impl Tail {
                 false => open.extend(self.look_again(id).map(|file| (id, file))),
             }
         }
-        let open = self.nameless_first(family, open);
         let Some(mut open) = self.unpack(family, open, &others) else { return };
         if open.is_empty() {
             return;
@@ -151,28 +167,28 @@ impl Tail {
     }
 
     /// Opens a file that arrived and makes a record of it.
-    fn take_in(&mut self, here: Here) -> Option<Id> {
+    fn take_in(&mut self, here: Here) -> Intake {
         if let Some(id) = self.files.by_key(here.stat.key()) {
             self.meet_again(id, here);
-            return None;
+            return Intake::Nothing;
         }
         let (file, stat) = match open(&self.shared.trees, &here.real) {
             Ok((file, stat)) if stat.key() == here.stat.key() => (file, stat),
             Ok(_) | Err(Refusal::Moved) => {
                 self.unreadable.remove(&here.path);
-                self.discovery.urge(here.path.parent()?);
-                return None;
+                let dir = here.path.parent().filter(|dir| self.discovery.urge(dir));
+                return dir.map_or(Intake::Nothing, |dir| Intake::Moved(dir.to_path_buf()));
             }
             Err(Refusal::Skip(reason)) => {
                 self.events.push(Event::Skipped { path: here.path, reason });
-                return None;
+                return Intake::Nothing;
             }
             Err(Refusal::Failed(error)) => {
                 let (path, error) = (here.path.clone(), error.to_string());
                 if self.unreadable.insert(path.clone(), here).is_none() {
                     self.events.push(Event::Unreadable { path, error });
                 }
-                return None;
+                return Intake::Nothing;
             }
         };
         self.unreadable.remove(&here.path);
@@ -191,7 +207,7 @@ impl Tail {
         file_record.descriptor = Some(Descriptor::new(file, is_packed, &self.shared));
         let id = self.files.insert(file_record);
         self.warm_if_new(id);
-        Some(id)
+        Intake::File(id)
     }
 
     /// The targets of a name's claims, and whether their first searches go on.
@@ -296,8 +312,8 @@ impl Tail {
         for ((fate, facts), member) in fates.iter_mut().zip(&facts).zip(&members) {
             let is_copy = |facts: &Facts| {
                 living.iter().zip(&alive).any(|((_, source), alive)| {
-                    let generation = (source.0.uid(), source.0.generation());
-                    facts.is_copy_of(generation, alive.size, alive.base)
+                    let other = Other::Read((source.0.uid(), source.0.generation()));
+                    facts.is_copy_of(other, alive.size, alive.base)
                 })
             };
             // It was compared while it was decompressed.

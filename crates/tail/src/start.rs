@@ -30,7 +30,7 @@ impl Tail {
 
     /// Whether all that was met was decided upon.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unsettled.is_empty() && self.packing.is_idle()
+        self.unsettled.is_empty() && self.changed.is_empty() && self.packing.is_idle()
     }
 
     /// Takes the next step of the start.
