@@ -289,3 +289,63 @@ fn after_deletes_without_acknowledgement_the_reported_loss_is_the_real_loss() {
     assert_eq!(reported.lost(), verdict.lost * LINE, "{verdict}");
     assert_eq!((verdict.repeated_by_key, verdict.damaged), (0, 0), "{verdict}");
 }
+
+/// An agent before a destination that is down; each of twelve files of 1 MiB is deleted once the
+/// agent has it open. Then the destination comes up. The drain report, and what became of the lines.
+fn deleted_in_an_outage(spool: &str, pinned: &str) -> (Stopped, Verdict) {
+    let stage = Stage::new();
+    let mut destination = Destination::start(Faults::none());
+    stage.pipeline_to_http(&destination.url());
+    let command = stage.run().env("IRONTAIL_SPOOL_BYTES_MAX", spool);
+    let agent = command.env("IRONTAIL_PINNED_BYTES_MAX", pinned).start();
+    let mut log = LogFile::create(0, &stage.log("app0.log"), 120);
+    log.append(1);
+    destination.wait_lines(1, ENOUGH);
+    destination.down();
+    for round in 1..=12 {
+        log.append(8_665);
+        wait_known(&stage, &log);
+        fs::remove_file(log.path()).unwrap();
+        log.move_to(&stage.log(&format!("app{round}.log")));
+        log.append(1);
+    }
+    // A second after the last deletion its bytes are where they will stay.
+    std::thread::sleep(Duration::from_millis(2_500));
+    destination.up();
+    let last = log.written().lines - 1;
+    until(ENOUGH, "the last line", || {
+        let has = destination.ledger(|ledger| ledger.by_key().has(0, last));
+        if has && !stage.has_waiting() { Ok(()) } else { Err(agent.log()) }
+    });
+    let stop = agent.stop(ENOUGH);
+    assert_eq!(stop.code, Some(0), "{}", stop.log);
+    let verdict = destination.ledger(|ledger| Verdict::of_ledger(&[log.written()], ledger));
+    println!("spool {spool}, pinned {pinned}: {verdict}");
+    assert_eq!((verdict.repeated_by_key, verdict.damaged), (0, 0), "{verdict}");
+    (stop, verdict)
+}
+
+#[test]
+fn past_both_limits_the_oldest_deleted_bytes_are_given_up_and_counted() {
+    let (stop, verdict) = deleted_in_an_outage("4MiB", "3MiB");
+    expect(&stop, &[("spool_dropped_bytes", verdict.lost * LINE)]);
+    let lost = verdict.lost * LINE;
+    assert!((3 << 20..9 << 20).contains(&lost), "{lost} bytes of 12 MiB are lost");
+    assert!(counter(&stop, "spool_dropped_files") >= 2, "{}", stop.report);
+    assert!(verdict.lost_runs.iter().all(|run| run.first < 9 * 8_666), "the oldest: {verdict}");
+    assert!(stop.log.contains("the spool is full"), "{}", stop.log);
+}
+
+#[test]
+fn within_the_pinned_limit_deleted_files_stay_open_where_there_is_no_spool() {
+    let (stop, verdict) = deleted_in_an_outage("0", "64MiB");
+    assert_eq!(verdict.lost, 0, "{verdict}");
+    expect(&stop, &[("spool_dropped_bytes", 0), ("spooled_bytes", 0)]);
+}
+
+#[test]
+fn without_a_spool_the_oldest_deleted_files_are_given_up_past_the_pinned_limit() {
+    let (stop, verdict) = deleted_in_an_outage("0", "3MiB");
+    expect(&stop, &[("spool_dropped_bytes", verdict.lost * LINE)]);
+    assert!((6 << 20..11 << 20).contains(&(verdict.lost * LINE)), "{verdict}");
+}

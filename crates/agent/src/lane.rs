@@ -42,7 +42,7 @@ pub enum Answer {
     Taken,
     /// The destination has it, but not yet for good.
     Unsettled,
-    /// It lies in the spool, and goes out from there.
+    /// It lies in the spool, and goes out from there; or the spool gave it up.
     Spooled,
     /// The destination will never take it as it is.
     Refused {
@@ -70,6 +70,10 @@ pub struct Shared {
     pub deadline: Raised,
     /// How long an outage may have lasted for the shutdown to still wait for its end.
     pub patience: Duration,
+    /// Bytes of deleted files that may be held open when the spool is full.
+    pub pinned_bytes_max: u64,
+    /// The last journal record of the run before: requests up to it are that run's.
+    pub before: u64,
     /// What the agent shows of itself.
     pub board: Arc<Board>,
 }
@@ -217,6 +221,10 @@ impl Lane {
         }
         let (mut attempt, mut sent_before) = (0, request.resent.is_some());
         loop {
+            let may_be_gone = attempt > 0 || self.frame.is_some();
+            if may_be_gone && self.shared.checkpoint.is_settled(ticket.request) {
+                return Ok(Answer::Spooled);
+            }
             let outgoing = Outgoing {
                 ticket,
                 body: self.delivery.flusher.finish(&request.body, &mut self.packed),

@@ -29,6 +29,7 @@ mod receive;
 mod relocate;
 mod request;
 mod resend;
+mod room;
 mod run;
 mod saved_pipelines;
 mod sources;

@@ -42,7 +42,9 @@ pub fn rebuild(
     if gone == 0 {
         request.bounds.encoding = bounds.encoding;
         request.resent = Some(ticket);
-        count(delivery, &bounds);
+        if ticket.request.0 <= shared.before {
+            count(delivery, &bounds);
+        }
         return Ok(Some(request));
     }
     // Asked again, and held until the request is closed: it may have been spooled meanwhile.

@@ -7,6 +7,9 @@
 //! Order: frame, synced; then `spooled` in the journal, synced; only then does the tail hear that
 //! the bytes are settled and may close the descriptor. A crash between the two leaves a frame
 //! that the next start finds by its request, which is still open.
+//!
+//! Where the spool's disk fails, what was to be spooled stays in its file and is sent from there.
+//! Not here: what is given up when there is no room (`room.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,9 +24,10 @@ use tail::Source;
 use crate::account::Count;
 use crate::delivery::Delivery;
 use crate::lane::{Shared, Stop};
-use crate::loss::Loss;
+use crate::pulse;
 use crate::ready::Cursor;
 use crate::request::{Buffers, Request, Took};
+use crate::room::Room;
 
 /// How long bytes of a vanishing file may wait for their destination before they are spooled.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -65,6 +69,13 @@ impl Endangered {
         due.map(|(_, cursor)| cursor.clone()).collect()
     }
 
+    /// The files that have no name any more.
+    pub fn vanishing(&self) -> Vec<Arc<Source>> {
+        let files = self.files.lock().expect("no holder panics");
+        let sources = files.iter().map(|(_, cursor)| cursor.reader.source());
+        sources.filter(|source| source.is_vanishing()).cloned().collect()
+    }
+
     /// The requests in a sender's hands that lie in the spool too. Held while a request is
     /// spooled and while its answer is journaled, so that the two never cross.
     pub fn spilled(&self) -> MutexGuard<'_, HashMap<RequestId, Place>> {
@@ -79,149 +90,186 @@ fn key(source: &Source) -> (FileUid, u32) {
 /// Runs until the agent stops; then saves what has no name any more and would be gone with the
 /// process.
 pub fn spill(shared: &Shared, deliveries: &[Arc<Delivery>]) -> Result<(), Stop> {
+    let room = Room::new(shared, deliveries);
     while !shared.stop.wait(LOOK_EVERY) {
+        pulse::beat();
         for delivery in deliveries {
-            spill_due(shared, delivery, false)?;
+            Spilling { shared, delivery, room: &room, ending: false }.spill()?;
         }
         clear(shared)?;
     }
-    deliveries.iter().try_for_each(|delivery| spill_due(shared, delivery, true))?;
-    clear(shared)
-}
-
-/// Spools what is due of a delivery.
-fn spill_due(shared: &Shared, delivery: &Delivery, ending: bool) -> Result<(), Stop> {
-    let now = Instant::now();
-    let outage = delivery.failing_for(now) >= OUTAGE_MIN;
-    let due = delivery.endangered.due(outage, ending, now);
-    if due.is_empty() {
-        return Ok(());
-    }
-    let files: Vec<_> = due.iter().map(|cursor| key(cursor.reader.source())).collect();
-    for open in shared.checkpoint.open_requests() {
-        let endangered = open.bounds.ranges.iter().any(|r| files.contains(&(r.file, r.generation)));
-        if open.bounds.delivery == delivery.terms.key && endangered {
-            spill_open(shared, delivery, &open)?;
+    loop {
+        let mut is_saved = true;
+        for delivery in deliveries {
+            is_saved &= Spilling { shared, delivery, room: &room, ending: true }.spill()?;
+        }
+        clear(shared)?;
+        if is_saved || shared.deadline.wait(LOOK_EVERY) {
+            return Ok(());
         }
     }
-    for cursor in due {
-        spill_unread(shared, delivery, &cursor, ending)?;
-    }
-    Ok(())
 }
 
-/// A request that a sender holds, or will: as it is, under its own name.
-fn spill_open(shared: &Shared, delivery: &Delivery, open: &OpenRequest) -> Result<(), Stop> {
-    let raw = open.bounds.ranges.iter().map(|range| shared.sources.read(range));
-    let Some(raw) = raw.collect::<Option<Vec<_>>>() else { return Ok(()) };
-    let raw: Vec<u8> = raw.iter().flat_map(|raw| raw.iter().copied()).collect();
-    put(shared, delivery, open, &raw)
+/// What became of a request that was to be spooled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The spool has it, or the destination does.
+    Done,
+    /// There is no room for it.
+    NoRoom,
+    /// The disk failed; it is said.
+    Failed,
 }
 
-/// What nobody has read yet: cut as a sender would, and spooled in place of being sent.
-fn spill_unread(
-    shared: &Shared,
-    delivery: &Delivery,
-    cursor: &Arc<Cursor>,
+/// A look at what is endangered of a delivery.
+struct Spilling<'a> {
+    shared: &'a Shared,
+    delivery: &'a Delivery,
+    room: &'a Room<'a>,
     ending: bool,
-) -> Result<(), Stop> {
-    let mut buffers = Buffers::default();
-    loop {
-        let mut request = Request::begin(delivery, std::mem::take(&mut buffers));
-        while !request.is_full(delivery) {
-            match request.take(delivery, cursor, ending) {
+}
+
+impl Spilling<'_> {
+    /// Spools what is due. `false` where the disk failed: it is to be tried again.
+    fn spill(&self) -> Result<bool, Stop> {
+        let now = Instant::now();
+        let outage = self.delivery.failing_for(now) >= OUTAGE_MIN;
+        let due = self.delivery.endangered.due(outage, self.ending, now);
+        if due.is_empty() {
+            return Ok(true);
+        }
+        let mut is_saved = true;
+        for open in self.shared.checkpoint.open_requests() {
+            let is_of = |cursor: &&Arc<Cursor>| {
+                let key = key(cursor.reader.source());
+                open.bounds.ranges.iter().any(|range| (range.file, range.generation) == key)
+            };
+            let own = open.bounds.delivery == self.delivery.terms.key;
+            if let Some(cursor) = due.iter().filter(|_| own).find(is_of) {
+                is_saved &= self.spill_open(&open, cursor)? != Put::Failed;
+            }
+        }
+        for cursor in due {
+            is_saved &= self.spill_unread(&cursor)? != Put::Failed;
+        }
+        Ok(is_saved)
+    }
+
+    /// Whether other bytes may be given up for those of this file.
+    fn may_give_up(&self, cursor: &Cursor) -> bool {
+        cursor.reader.source().is_vanishing() && (self.ending || self.room.may_give_up())
+    }
+
+    /// A request that a sender holds, or will: as it is, under its own name.
+    fn spill_open(&self, open: &OpenRequest, cursor: &Cursor) -> Result<Put, Stop> {
+        let (shared, delivery) = (self.shared, self.delivery);
+        let bytes = open.bounds.len();
+        if !self.room.has(bytes) && !self.may_give_up(cursor) {
+            return Ok(Put::NoRoom);
+        }
+        let raw = open.bounds.ranges.iter().map(|range| shared.sources.read(range));
+        let Some(raw) = raw.collect::<Option<Vec<_>>>() else { return Ok(Put::Done) };
+        let raw: Vec<u8> = raw.iter().flat_map(|raw| raw.iter().copied()).collect();
+        self.put(open, &raw, cursor).inspect(|put| {
+            if *put == Put::Done {
+                log::debug!("{}: {bytes} bytes spooled that wait", delivery.terms.name);
+            }
+        })
+    }
+
+    /// What nobody has read yet: cut as a sender would, and spooled in place of being sent.
+    fn spill_unread(&self, cursor: &Arc<Cursor>) -> Result<Put, Stop> {
+        let (shared, delivery) = (self.shared, self.delivery);
+        let mut buffers = Buffers::default();
+        loop {
+            let most = delivery.terms.request_bytes_max as u64;
+            if !self.room.has(cursor.reader.unread().min(most)) && !self.may_give_up(cursor) {
+                return Ok(Put::NoRoom);
+            }
+            let request = self.cut(cursor, std::mem::take(&mut buffers));
+            if request.bounds.is_empty() {
+                return Ok(Put::Done);
+            }
+            delivery.account.add(Count::ReadRecords, request.records);
+            let ticket = shared.persist(delivery, |c| c.bounds(&request.bounds))?;
+            let open = OpenRequest { ticket, bounds: request.bounds.clone() };
+            match self.put(&open, &request.raw, cursor)? {
+                // Nobody holds this one: the spool alone has it.
+                Put::Done => drop(delivery.endangered.spilled().remove(&ticket.request)),
+                Put::NoRoom if self.may_give_up(cursor) => self.room.give_up(delivery, &open)?,
+                put => {
+                    delivery.send_again(vec![open]);
+                    return Ok(put);
+                }
+            }
+            buffers = request.into_buffers();
+        }
+    }
+
+    fn cut(&self, cursor: &Arc<Cursor>, buffers: Buffers) -> Request {
+        let mut request = Request::begin(self.delivery, buffers);
+        while !request.is_full(self.delivery) {
+            match request.take(self.delivery, cursor, self.ending) {
                 Ok(Took::More) => {}
                 Ok(Took::All) => {
-                    shared.leave_out(delivery, cursor);
+                    self.shared.leave_out(self.delivery, cursor);
                     break;
                 }
                 Ok(Took::Waits) => break,
                 Err(error) => {
-                    log::debug!("{}: {error}", delivery.terms.name);
+                    log::debug!("{}: {error}", self.delivery.terms.name);
                     break;
                 }
             }
         }
-        if request.bounds.is_empty() {
-            return Ok(());
+        request
+    }
+
+    /// Puts a request into the spool; for a file that may not wait, also in the place of others.
+    fn put(&self, open: &OpenRequest, raw: &[u8], cursor: &Cursor) -> Result<Put, Stop> {
+        loop {
+            let (put, needed) = put(self.shared, self.delivery, open, raw)?;
+            if put != Put::NoRoom || needed == 0 || !self.may_give_up(cursor) {
+                return Ok(put);
+            }
+            let before = self.shared.spool.room();
+            self.room.make(needed)?;
+            if self.shared.spool.room() <= before {
+                return Ok(Put::NoRoom);
+            }
         }
-        delivery.account.add(Count::ReadRecords, request.records);
-        let ticket = shared.persist(delivery, |c| c.bounds(&request.bounds))?;
-        let open = OpenRequest { ticket, bounds: request.bounds.clone() };
-        put(shared, delivery, &open, &request.raw)?;
-        buffers = request.into_buffers();
-        // Nobody holds this one: the spool alone has it.
-        delivery.endangered.spilled().remove(&ticket.request);
     }
 }
 
 /// Frame, then journal, both durable. A request that was answered meanwhile stays answered: every
 /// answer is journaled under the same lock, and no frame is written of a request that is settled,
-/// for after a crash nothing would tell it from one that is not.
+/// for after a crash nothing would tell it from one that is not. With [`Put::NoRoom`] comes how
+/// many bytes are missing; 0: the spool can never hold it.
 pub fn put(
     shared: &Shared,
     delivery: &Delivery,
     open: &OpenRequest,
     raw: &[u8],
-) -> Result<(), Stop> {
+) -> Result<(Put, u64), Stop> {
     let mut spilled = delivery.endangered.spilled();
     let request = open.ticket.request;
     if !shared.checkpoint.is_open(request) {
-        return Ok(());
+        return Ok((Put::Done, 0));
     }
-    let place = append(shared, delivery, open, raw)?;
+    let place = match shared.spool.append(open.ticket, &open.bounds, raw) {
+        Ok(place) => place,
+        Err(spool::Error::Full { needed, .. }) => return Ok((Put::NoRoom, needed)),
+        Err(spool::Error::Unfit { .. }) => return Ok((Put::NoRoom, 0)),
+        Err(error) => {
+            drop(spilled);
+            delivery.say_state(&error);
+            return Ok((Put::Failed, 0));
+        }
+    };
     shared.persist(delivery, |c| c.spooled(request, place.segment, place.position))?;
     delivery.account.add(Count::SpooledBytes, open.bounds.len());
     spilled.insert(request, place);
-    Ok(())
-}
-
-fn append(
-    shared: &Shared,
-    delivery: &Delivery,
-    open: &OpenRequest,
-    raw: &[u8],
-) -> Result<Place, Stop> {
-    loop {
-        match shared.spool.append(open.ticket, &open.bounds, raw) {
-            Ok(place) => return Ok(place),
-            Err(spool::Error::Full { needed, .. }) => make_room(shared, delivery, needed)?,
-            Err(error) => delivery.say_state(&error),
-        }
-        if shared.deadline.wait(LOOK_EVERY) {
-            return Err(Stop::Abandoned);
-        }
-    }
-}
-
-/// The node's disk is not ours to fill: past the limit the oldest vanishing bytes are given up,
-/// and counted.
-pub fn make_room(shared: &Shared, delivery: &Delivery, needed: u64) -> Result<(), Stop> {
-    let mut lost: HashMap<DeliveryKey, u64> = HashMap::new();
-    let dropped = shared.spool.drop_oldest(needed, &mut |head| {
-        let spans: Vec<_> = head.bounds.ranges.iter().map(crate::lane::whole).collect();
-        let request = head.ticket.request;
-        // A request that was split is known by its parts alone.
-        let journaled = shared.persist(delivery, |c| unless_settled(c.refused(request, &spans)));
-        *lost.entry(head.bounds.delivery).or_default() += head.bounds.len();
-        if head.bounds.delivery == delivery.terms.key {
-            delivery.account.lose_all(Loss::SpoolDropped, &head.bounds.ranges);
-        }
-        journaled.is_ok()
-    });
-    for (of, bytes) in lost {
-        log::error!(
-            "the spool is full: {bytes} bytes of delivery {of} are dropped; raise \
-            spool_bytes_max, or mend the destination"
-        );
-    }
-    match dropped {
-        Ok(_) => clear(shared),
-        Err(error) => {
-            delivery.say_state(&error);
-            Ok(())
-        }
-    }
+    Ok((Put::Done, 0))
 }
 
 /// Journals what a destination has for good, with its receipt.
@@ -254,7 +302,7 @@ pub fn unless_settled<T>(
 
 /// Removes the segments in which nothing waits: the answers are synced first, the removal
 /// before the journal may forget them.
-fn clear(shared: &Shared) -> Result<(), Stop> {
+pub fn clear(shared: &Shared) -> Result<(), Stop> {
     let removable = shared.spool.removable();
     if removable.is_empty() {
         return Ok(());

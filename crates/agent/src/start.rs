@@ -93,6 +93,7 @@ pub fn start(
     }
     let mut containers = ask_for_containers(&disk, plan, &board, &stop)?;
     let (checkpoint, recovery) = open_checkpoint(&disk, &plan.parameters)?;
+    let before = checkpoint.last_sequence();
     let checkpoint = Arc::new(checkpoint);
     let sources = Arc::new(Sources::default());
     let (spool, spooled) = open_spool(&disk, &plan.parameters, &checkpoint, &recovery)?;
@@ -105,6 +106,8 @@ pub fn start(
         stop,
         deadline,
         patience: STOP_PATIENCE,
+        pinned_bytes_max: plan.parameters.pinned_bytes_max.value,
+        before,
         board,
     };
     let by_pipeline = deliveries(&disk, plan, &checkpoint, &recovery, &spooled)?;

@@ -97,6 +97,8 @@ impl World {
             stop: over.raised(),
             deadline: over.raised(),
             patience: Duration::ZERO,
+            pinned_bytes_max: 0,
+            before: 0,
             board: Arc::new(Board::new()),
         };
         let delivery = Arc::new(delivery_to(flusher(&disk), 0));

@@ -229,6 +229,11 @@ impl Checkpoint {
         self.core().state.requests.get(&request).is_some_and(|request| request.spool.is_none())
     }
 
+    /// Whether nothing waits for an answer to a request any more.
+    pub fn is_settled(&self, request: RequestId) -> bool {
+        !self.core().state.requests.contains_key(&request)
+    }
+
     /// These bytes of a request were refused for good. When all of it is, the request is
     /// settled; otherwise [`Checkpoint::taken`] settles the rest.
     pub fn refused(&self, request: RequestId, spans: &[FileSpan]) -> Result<(), Error> {

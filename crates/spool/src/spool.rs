@@ -209,6 +209,11 @@ impl Spool {
         lock(&self.index).lowest()
     }
 
+    /// How many bytes more the segments may have together.
+    pub fn room(&self) -> u64 {
+        self.limit_bytes.saturating_sub(self.bytes())
+    }
+
     /// Bytes that all segments have on the disk.
     pub fn bytes(&self) -> u64 {
         lock(&self.index).bytes()

@@ -137,7 +137,8 @@ fn the_spools_limit_passes_over_a_request_that_was_split() {
     world.spool();
     let parts = [world.open().bounds];
     world.shared.checkpoint.split(world.ticket.request, &parts).unwrap();
-    crate::spill::make_room(&world.shared, &world.delivery, 1).unwrap();
+    let deliveries = [world.delivery.clone()];
+    crate::room::Room::new(&world.shared, &deliveries).make(1).unwrap();
     assert!(world.shared.spool.waiting().is_empty());
 }
 
