@@ -18,3 +18,4 @@ mod many;
 mod places;
 mod pods;
 mod site;
+mod wishes;

@@ -3,24 +3,26 @@
 
 pub mod spooled;
 
+mod collected;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use checkpoint::{Checkpoint, OnLost, Options, Origin, PipelineClaim, Place, Recovery};
+use checkpoint::{Checkpoint, OnLost, Options, PipelineClaim, Place, Recovery};
 use crossbeam::channel::Receiver;
 use disk::{Disk, Holder, Lock, LockError, lock_within};
 use record::{DeliveryKey, FileSeen, NodeId};
 use settings::{OnLostState, Parameters, Pipeline};
-use tail::{Foreign, Framing, SavedFile, Tail};
+use tail::{Foreign, SavedFile, Tail};
 
 use self::spooled::{Spooled, open_spool};
 use crate::board::Board;
-use crate::containers::{self, Collecting, Home, Places, Saver, watch};
+use crate::containers::Collecting;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::{Delivery, Terms};
 use crate::exit::Exit;
-use crate::follow::{Following, Input};
+use crate::follow::Following;
 use crate::lane::Shared;
 use crate::node;
 use crate::plan::Plan;
@@ -29,7 +31,7 @@ use crate::relocate::relocate;
 use crate::run::state_dirs;
 use crate::sources::Sources;
 use crate::threads::Raised;
-use crate::translate::{self, Tagging};
+use crate::translate;
 
 /// A destination that has been failing for longer than this is not waited for by an agent that
 /// stops: its requests are safe in the journal, and files go on rotating meanwhile.
@@ -91,7 +93,7 @@ pub fn start(
     if let Some(note) = bring_old_state(&*disk, plan)? {
         log::warn!("{note}");
     }
-    let mut containers = ask_for_containers(&disk, plan, &board, &stop)?;
+    let mut containers = collected::ask_for_containers(&disk, plan, &board, &stop)?;
     let (checkpoint, recovery) = open_checkpoint(&disk, &plan.parameters)?;
     let before = checkpoint.last_sequence();
     let checkpoint = Arc::new(checkpoint);
@@ -112,13 +114,13 @@ pub fn start(
     };
     let by_pipeline = deliveries(&disk, plan, &checkpoint, &recovery, &spooled)?;
     containers.gather(Instant::now() + CONTAINERS_WAIT, || !signals.is_empty());
-    let targets = targets(plan, &containers);
+    let targets = collected::targets(plan, &containers);
     let mut tail = tail(plan, &targets, &checkpoint, &recovery, &by_pipeline);
     let deliveries: Vec<_> = by_pipeline.iter().flatten().cloned().collect();
     let Recovery { files, foreign, origin, .. } = recovery;
     let mut following = Following::new(deliveries.clone(), foreign, shared.clone());
-    let homes = homes(plan, by_pipeline, origin);
-    follow_host(plan, &homes, &mut following);
+    let homes = collected::homes(plan, by_pipeline, origin);
+    collected::follow_host(plan, &homes, &mut following);
     for rule in &plan.rules.rules {
         following.await_containers(&homes[rule.pipeline].deliveries);
     }
@@ -127,36 +129,6 @@ pub fn start(
         .enter(homes, &files, &mut tail, &mut following)
         .map_err(|_| Refusal::state("progress cannot be written"))?;
     Ok(Started { shared, deliveries, tail, following, containers, targets, locks })
-}
-
-/// The containers of the last run, and threads that ask the runtimes for those of now.
-fn ask_for_containers(
-    disk: &Arc<dyn Disk>,
-    plan: &Plan,
-    board: &Arc<Board>,
-    stop: &Raised,
-) -> Result<Collecting, Refusal> {
-    if plan.rules.is_empty() {
-        return Ok(Collecting::none());
-    }
-    let path = plan.parameters.docker_file_cache_path.value.clone();
-    let saver = Saver::new(disk.clone(), path, plan.rules.env_names());
-    let (saved, notes) = saver.load().map_err(Refusal::state)?;
-    for note in notes {
-        log::warn!("{note}");
-    }
-    let places = Places::detect().map_err(Refusal::usage)?;
-    board.readiness.miss(Condition::Containers, "the containers have not been listed yet");
-    let notices = watch(&places, saved, Some(saver), board, stop)
-        .map_err(|error| Refusal::usage(format!("a thread cannot be started: {error}")))?;
-    Ok(Collecting::new(plan.rules.clone(), places.host, notices, plan.pipelines.len()))
-}
-
-/// What is collected from the beginning: files of the host, and of the containers that are known;
-/// each with its pipeline.
-fn targets(plan: &Plan, containers: &Collecting) -> Vec<(usize, tail::Target)> {
-    let host = plan.targets.iter().map(|target| (target.id, target.clone()));
-    host.chain(containers.targets()).collect()
 }
 
 /// Two agents on one state directory would collect everything twice. A predecessor that is
@@ -400,35 +372,4 @@ fn saved(
     }
     let settled = if settled == u64::MAX { 0 } else { settled };
     SavedFile { seen: seen.clone(), anchors, settled }
-}
-
-/// What the targets of each pipeline have in common.
-fn homes(plan: &Plan, deliveries: Vec<Vec<Arc<Delivery>>>, origin: Origin) -> Vec<Home> {
-    let node = node::name(plan.parameters.node_name.value.as_deref());
-    let home = |(pipeline, deliveries): (&Pipeline, _)| {
-        let tags = translate::tag_names(pipeline);
-        let first_start = translate::first_start(pipeline);
-        Home {
-            deliveries,
-            tagging: Tagging::new(tags, &pipeline.global, &node, &plan.parameters),
-            first_start: containers::first_start(first_start, origin),
-        }
-    };
-    plan.pipelines.iter().zip(deliveries).map(home).collect()
-}
-
-/// Files of the host are for their pipelines.
-fn follow_host(plan: &Plan, homes: &[Home], following: &mut Following) {
-    for target in &plan.targets {
-        let Home { deliveries, tagging, first_start } = &homes[target.id];
-        let input = Input {
-            deliveries: deliveries.clone(),
-            tagging: tagging.clone(),
-            first_start: *first_start,
-            flush_timeout: target.flush_timeout,
-            framing: Framing::Lines,
-            is_container: false,
-        };
-        following.add_input(target.id, input);
-    }
 }

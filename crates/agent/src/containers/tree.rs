@@ -67,6 +67,8 @@ fn io_error(error: Error) -> io::Error {
     let kind = match &error {
         Error::Resolve { source, .. } | Error::Read { source, .. } => source.kind(),
         Error::Tmpfs { source, .. } => source.kind(),
+        // Said once of the whole container (`wanted.rs`).
+        Error::Unmapped { .. } => io::ErrorKind::NotFound,
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error.to_string())

@@ -124,7 +124,7 @@ fn target(
     tags: Vec<(String, String)>,
 ) -> Result<Option<Wanted>, String> {
     match what {
-        What::Files(files) => Ok(Some(Wanted {
+        What::Files(files) if has_files(container)? => Ok(Some(Wanted {
             key,
             root: root(container),
             paths: files.paths.clone(),
@@ -138,6 +138,7 @@ fn target(
             stdio: None,
             tags,
         })),
+        What::Files(_) => Ok(None),
         What::Stdio { rules, flush_timeout } => {
             let Some((root, file)) = log_place(host, container)? else { return Ok(None) };
             Ok(Some(Wanted {
@@ -152,6 +153,19 @@ fn target(
             }))
         }
     }
+}
+
+/// Whether it is known where any of a container's files lie.
+fn has_files(container: &Container) -> Result<bool, String> {
+    let has_root = container.upper_dir.is_some() || container.root_dir.is_some();
+    if !has_root && container.state == State::Running && container.pid.is_some() {
+        return Err(format!(
+            "{}: nothing tells where on the host its files lie; give the agent the host's \
+             processes (hostPID, SYS_PTRACE), or mount propagation",
+            container.name
+        ));
+    }
+    Ok(has_root || !container.mounts.is_empty() || !container.tmpfs.is_empty())
 }
 
 /// Where a container's files are mounted.
@@ -231,6 +245,7 @@ mod tests {
             ip: "10.0.0.2".into(),
             env: Some(env.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()),
             labels: Some(BTreeMap::new()),
+            upper_dir: Some("/upper".into()),
             log_path: Some("/docker/c/c-json.log".into()),
             log_driver: LogDriver::JsonFile,
             ..Container::default()
