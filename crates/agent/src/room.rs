@@ -84,12 +84,14 @@ impl<'a> Room<'a> {
     }
 
     fn drop_frame(&self, head: &FrameHead) -> Result<(), Stop> {
-        let spans: Vec<_> = head.bounds.ranges.iter().map(whole).collect();
-        let request = head.ticket.request;
-        // A request that was split is known by its parts alone.
-        self.shared.persist_alone(|c| unless_settled(c.refused(request, &spans)))?;
         let owner = self.deliveries.iter().find(|d| d.terms.key == head.bounds.delivery);
-        self.count(owner.map(|owner| &**owner), &head.bounds);
+        // Of a request that was split, what is left of its parts.
+        for open in self.shared.checkpoint.spooled_at(head.place.segment, head.place.position) {
+            let spans: Vec<_> = open.bounds.ranges.iter().map(whole).collect();
+            let request = open.ticket.request;
+            self.shared.persist_alone(|c| unless_settled(c.refused(request, &spans)))?;
+            self.count(owner.map(|owner| &**owner), &open.bounds);
+        }
         Ok(())
     }
 

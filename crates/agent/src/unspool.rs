@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use checkpoint::SpooledRequest;
-use record::{Bounds, OpenRequest, RequestId};
+use record::{Bounds, OpenRequest};
 use spool::{Frame, FrameHead, Place};
 
 use crate::delivery::Delivery;
@@ -99,10 +99,12 @@ fn request(delivery: &Delivery, frame: &Frame, open: &OpenRequest) -> Request {
 
 /// A damaged frame is gone: counted, journaled as refused, done.
 fn lose(delivery: &Delivery, shared: &Shared, head: &FrameHead) -> Result<(), Stop> {
-    let spans: Vec<_> = head.bounds.ranges.iter().map(whole).collect();
-    let request: RequestId = head.ticket.request;
-    shared.persist(delivery, |checkpoint| unless_settled(checkpoint.refused(request, &spans)))?;
-    delivery.account.lose_all(Loss::SpoolDamaged, &head.bounds.ranges);
+    for open in shared.checkpoint.spooled_at(head.place.segment, head.place.position) {
+        let spans: Vec<_> = open.bounds.ranges.iter().map(whole).collect();
+        let request = open.ticket.request;
+        shared.persist(delivery, |c| unless_settled(c.refused(request, &spans)))?;
+        delivery.account.lose_all(Loss::SpoolDamaged, &open.bounds.ranges);
+    }
     shared.spool.done(head.place, delivery.terms.key);
     Ok(())
 }

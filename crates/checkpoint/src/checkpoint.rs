@@ -234,6 +234,15 @@ impl Checkpoint {
         !self.core().state.requests.contains_key(&request)
     }
 
+    /// The requests that lie in the spool at this place: one, or what is left of the parts that
+    /// it was split into.
+    pub fn spooled_at(&self, segment: u64, position: u64) -> Vec<OpenRequest> {
+        let core = self.core();
+        let there = core.state.requests.iter();
+        let there = there.filter(|(_, request)| request.spool == Some((segment, position)));
+        there.map(|(id, request)| request.to_open(*id)).collect()
+    }
+
     /// These bytes of a request were refused for good. When all of it is, the request is
     /// settled; otherwise [`Checkpoint::taken`] settles the rest.
     pub fn refused(&self, request: RequestId, spans: &[FileSpan]) -> Result<(), Error> {

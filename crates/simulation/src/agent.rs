@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use checkpoint::{Checkpoint, OnLost, Options, PipelineClaim, Recovery, SpooledRequest};
 use disk::Disk;
-use record::{DeliveryKey, OpenRequest, RequestId};
+use record::{DeliveryKey, OpenRequest, Progress, RequestId};
 use spool::{FrameHead, Place, Spool, Standing};
 
 use crate::lane::Lane;
@@ -97,6 +97,9 @@ impl Agent {
         };
         let (checkpoint, recovery) =
             settled(Checkpoint::open_with(Arc::clone(&disk), options, SEGMENT_LEN))?;
+        for open in recovery.spooled.iter().map(|s| &s.request).chain(&recovery.open) {
+            learn(out, open);
+        }
         let (spool, spooled) = open_spool(out, &disk, &checkpoint, &recovery)?;
         let names = ["plain", "request-id"].map(String::from);
         let claim = PipelineClaim { name: "app".into(), inputs: 1, flushers: names.into() };
@@ -149,6 +152,20 @@ impl Agent {
     }
 }
 
+/// A crash came between a request's record and its return: nobody has heard of it yet.
+fn learn(out: &mut Outside, open: &OpenRequest) {
+    if out.ledger.records_of(open.ticket.key).is_empty() {
+        let ranges = open.bounds.ranges.iter();
+        let of = |range: &record::Range| -> Vec<_> {
+            let life = out.keys.life((range.file, range.generation));
+            let life = life.map(|at| &out.logs.lives[at]);
+            life.map_or_else(Vec::new, |life| life.within(range.start, range.end).collect())
+        };
+        let numbers = ranges.flat_map(of).collect();
+        out.ledger.name(open.ticket.key, numbers);
+    }
+}
+
 fn delivery(key: DeliveryKey, senders: usize, found: &Spooled) -> Delivery {
     let own = |bounds: &record::Bounds| bounds.delivery == key;
     let mut before: BTreeMap<_, Vec<OpenRequest>> = BTreeMap::new();
@@ -195,31 +212,19 @@ fn open_spool(
     let (spool, _) = kept(opened)?;
     for spooled in &recovery.spooled {
         let at = (spooled.segment, spooled.position);
-        // The parts of a split request go with its frame when the spool drops that.
-        let is_dropped = spooled.segment < recovery.spool_lowest;
-        assert!(shown.contains(&at) || is_dropped, "the frame at {at:?} is journaled and gone");
+        assert!(shown.contains(&at), "the frame at {at:?} is journaled and gone");
     }
     let mut found = Spooled { waiting: recovery.spooled.clone(), open: recovery.open.clone() };
     for head in unjournaled {
         let (place, delivery) = (head.place, head.bounds.delivery);
-        if is_acked(checkpoint, &head) {
-            // Its append failed and left it; the request was answered all the same.
+        if found.is_stale(&head, checkpoint) {
             spool.done(place, delivery);
-            out.ledger.count("frames of answered requests");
+            out.ledger.count("frames of settled requests");
         } else {
             found.journal(out, head, checkpoint)?;
         }
     }
     Ok((spool, found))
-}
-
-/// Whether every byte of a frame is acknowledged.
-fn is_acked(checkpoint: &Checkpoint, head: &FrameHead) -> bool {
-    let FrameHead { bounds, .. } = head;
-    bounds.ranges.iter().all(|range| {
-        let progress = checkpoint.progress(bounds.delivery, range.file, range.generation);
-        progress.acked.contains(range.start, range.end)
-    })
 }
 
 /// Requests of before the start: those that lie in the spool, and the open ones that do not.
@@ -229,15 +234,29 @@ struct Spooled {
 }
 
 impl Spooled {
+    /// Whether a frame that the journal does not know was left by an append that failed: its
+    /// request was answered or split all the same, and every byte is accounted for without it.
+    fn is_stale(&self, head: &FrameHead, checkpoint: &Checkpoint) -> bool {
+        let is_open = self.open.iter().any(|open| open.ticket.key == head.ticket.key);
+        !is_open
+            && head.bounds.ranges.iter().all(|range| {
+                let Progress { mut acked, open, .. } =
+                    checkpoint.progress(head.bounds.delivery, range.file, range.generation);
+                acked.merge(&open);
+                acked.contains(range.start, range.end)
+            })
+    }
+
     /// A frame was written just before a crash: the journal learns of it now. A loss of power may
-    /// have taken even the request's bounds; the frame still knows them.
+    /// have taken even the request's bounds; the frame still knows them. Known by its key: a start
+    /// that was cut short may have journaled them anew.
     fn journal(
         &mut self,
         out: &mut Outside,
         head: FrameHead,
         checkpoint: &Checkpoint,
     ) -> Result<(), Stuck> {
-        let known = self.open.iter().position(|open| open.ticket == head.ticket);
+        let known = self.open.iter().position(|open| open.ticket.key == head.ticket.key);
         let request = match known {
             Some(at) => self.open.remove(at),
             None => {

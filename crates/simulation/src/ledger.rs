@@ -104,8 +104,8 @@ impl Ledger {
         self.named.get(&key).cloned().unwrap_or_default()
     }
 
-    /// The spool gave up the frame of a request.
-    pub(crate) fn drop_frame(&mut self, delivery: usize, key: RequestKey) -> Vec<Number> {
+    /// The spool gives up a request, with its frame.
+    pub(crate) fn drop_request(&mut self, delivery: usize, key: RequestKey) -> Vec<Number> {
         self.dropped.insert(key);
         let numbers = self.named.get(&key).cloned().unwrap_or_default();
         self.excuse(delivery, numbers.iter().copied(), "dropped: the spool is full");

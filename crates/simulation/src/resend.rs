@@ -62,18 +62,19 @@ impl Agent {
         let numbers = request.numbers();
         let survivors: Vec<Bounds> =
             (!request.bounds.is_empty()).then_some(request.bounds).into_iter().collect();
-        let closed = self.checkpoint.close_request(ticket.request, &survivors, &[]);
-        let tickets = settled(closed)?;
+        let closed = settled(self.checkpoint.close_request(ticket.request, &survivors, &[]));
+        // A crash in the call may leave it done.
+        if (closed.is_ok() || out.disk.is_crashed()) && out.destinations[of].has(ticket.key) {
+            // Counted as `resend_changed`: what is left of it comes under another key.
+            let all = out.ledger.records_of(ticket.key);
+            out.ledger.allow(of, all);
+        }
+        let tickets = closed?;
         for range in gone {
             let source = self.sources.get_mut(&(range.file, range.generation));
             source.into_iter().for_each(|s| s.claimed[of].remove(range.start, range.end));
         }
         out.ledger.journaled(self.checkpoint.last_sequence(), of, numbers.clone());
-        if out.destinations[of].has(ticket.key) {
-            // Counted as `resend_changed`: what is left of it comes under another key.
-            let all = out.ledger.records_of(ticket.key);
-            out.ledger.allow(of, all);
-        }
         out.ledger.count("requests changed");
         for ticket in &tickets {
             out.ledger.name(ticket.key, numbers.clone());

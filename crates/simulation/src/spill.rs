@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use record::{OpenRequest, Range};
 
-use crate::agent::{Agent, Stuck, answered, kept, settled};
+use crate::agent::{Agent, Stuck, kept, settled};
 use crate::lane::journal;
 use crate::logs::numbers;
 use crate::request::{Request, whole};
@@ -72,8 +72,10 @@ impl Agent {
         let of = spilling.delivery;
         if let Some((open, raw)) = &spilling.cut {
             self.put(out, of, open, raw)?;
-            // Nobody holds this one: the spool alone has it.
-            self.deliveries[of].spilled.remove(&open.ticket.request);
+            // Nobody holds this one: the spool alone has it, or a sender is to take it.
+            if self.deliveries[of].spilled.remove(&open.ticket.request).is_none() {
+                self.deliveries[of].resends.push_front(open.clone());
+            }
             spilling.cut = None;
             return Ok(false);
         }
@@ -167,6 +169,10 @@ impl Agent {
                 self.make_room(out, needed)?;
                 return Err(Stuck);
             }
+            Err(spool::Error::Unfit { .. }) => {
+                out.ledger.count("requests too long for the spool");
+                return Ok(());
+            }
             appended => kept(appended)?,
         };
         loop {
@@ -190,15 +196,17 @@ impl Agent {
         let dropped = spool.drop_oldest(needed, &mut |head| {
             let of = deliveries.iter().position(|d| d.key == head.bounds.delivery);
             let of = of.expect("a delivery of ours");
-            // Before the call: a crash in it may leave it done.
-            let numbers = out.ledger.drop_frame(of, head.ticket.key);
-            let spans: Vec<_> = head.bounds.ranges.iter().map(whole).collect();
-            let journaled = answered(checkpoint.refused(head.ticket.request, &spans));
-            if journaled.is_ok() {
+            for open in checkpoint.spooled_at(head.place.segment, head.place.position) {
+                // Before the call: a crash in it may leave it done.
+                let numbers = out.ledger.drop_request(of, open.ticket.key);
+                let spans: Vec<_> = open.bounds.ranges.iter().map(whole).collect();
+                if settled(checkpoint.refused(open.ticket.request, &spans)).is_err() {
+                    return false;
+                }
                 out.ledger.journaled(checkpoint.last_sequence(), of, numbers);
-                out.ledger.count("frames dropped");
             }
-            journaled.is_ok()
+            out.ledger.count("frames dropped");
+            true
         });
         kept(dropped)?;
         self.clear(out)

@@ -34,6 +34,11 @@ impl Keys {
         known.or_else(|| keys.next())
     }
 
+    /// The life that a generation is.
+    pub(crate) fn life(&self, key: Key) -> Option<usize> {
+        self.0.get(&key).copied()
+    }
+
     fn next(&self, uid: FileUid) -> Key {
         let last = self.0.range((uid, 0)..=(uid, u32::MAX)).next_back();
         (uid, last.map_or(0, |((_, generation), _)| generation + 1))

@@ -26,7 +26,10 @@ const ENOUGH: u64 = 10_000;
 const ACTIONS: std::ops::Range<usize> = 20..90;
 
 /// Seeds that failed once.
-const REGRESSIONS: &[u64] = &[64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706, 149752];
+const REGRESSIONS: &[u64] = &[
+    64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706, 149752, 244533, 259131, 447490,
+    574080,
+];
 
 /// After so many failures no further run begins.
 const FAILURES_MAX: usize = 10;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use checkpoint::{Checkpoint, Recovery, SpooledRequest};
 use disk::Disk;
-use record::OpenRequest;
+use record::{OpenRequest, Progress};
 use settings::Parameters;
 use spool::{FrameHead, Spool, Standing};
 
@@ -24,14 +24,28 @@ pub struct Spooled {
 }
 
 impl Spooled {
+    /// Whether a frame that the journal does not know was left by an append that failed: its
+    /// request was answered or split all the same, and every byte is accounted for without it.
+    fn is_stale(&self, head: &FrameHead, checkpoint: &Checkpoint) -> bool {
+        let is_open = self.open.iter().any(|open| open.ticket.key == head.ticket.key);
+        !is_open
+            && head.bounds.ranges.iter().all(|range| {
+                let Progress { mut acked, open, .. } =
+                    checkpoint.progress(head.bounds.delivery, range.file, range.generation);
+                acked.merge(&open);
+                acked.contains(range.start, range.end)
+            })
+    }
+
     /// A frame was written just before a crash: the journal learns of it now. A loss of power may
-    /// have taken even the request's bounds; the frame still knows them.
+    /// have taken even the request's bounds; the frame still knows them. Known by its key: a start
+    /// that was cut short may have journaled them anew.
     fn journal(
         &mut self,
         head: FrameHead,
         checkpoint: &Checkpoint,
     ) -> Result<(), checkpoint::Error> {
-        let known = self.open.iter().position(|open| open.ticket == head.ticket);
+        let known = self.open.iter().position(|open| open.ticket.key == head.ticket.key);
         let request = match known {
             Some(at) => self.open.remove(at),
             None => OpenRequest { ticket: checkpoint.bounds(&head.bounds)?, bounds: head.bounds },
@@ -75,8 +89,7 @@ pub fn open_spool(
     }
     let mut found = Spooled { waiting: recovery.spooled.clone(), open: recovery.open.clone() };
     for head in unjournaled {
-        if is_acked(checkpoint, &head) {
-            // Its append failed and left it; the request was answered all the same.
+        if found.is_stale(&head, checkpoint) {
             spool.done(head.place, head.bounds.delivery);
         } else {
             found.journal(head, checkpoint).map_err(Refusal::state)?;
@@ -91,13 +104,4 @@ pub fn open_spool(
         );
     }
     Ok((spool, found))
-}
-
-/// Whether every byte of a frame is acknowledged.
-fn is_acked(checkpoint: &Checkpoint, head: &FrameHead) -> bool {
-    let delivery = head.bounds.delivery;
-    head.bounds.ranges.iter().all(|range| {
-        let progress = checkpoint.progress(delivery, range.file, range.generation);
-        progress.acked.contains(range.start, range.end)
-    })
 }

@@ -8,7 +8,7 @@ use settings::{CommandLine, Parameters};
 use super::*;
 use crate::lane::{Answer, Stop, whole};
 use crate::resend;
-use crate::spill::put;
+use crate::spill::{Put, put};
 use crate::start::spooled::{Spooled, open_spool};
 
 const OUT: &str = "/out/records";
@@ -31,6 +31,7 @@ fn world_with_output(seed: u64) -> World {
 /// The world with a request that can be split.
 fn world_with_two_records() -> World {
     let mut world = World::new(0);
+    world.shared.checkpoint.close_request(world.ticket.request, &[], &[]).unwrap();
     let two = [LINE, LINE].concat();
     world.request = Request::begin(&world.delivery, Buffers::default());
     world.request.put_again(&world.delivery, &range_of(&two), &two);
@@ -97,6 +98,43 @@ fn a_frame_of_an_answered_request_does_not_go_out() {
     let (spool, spooled) = world.start_again();
     assert_eq!((spooled.waiting.len(), spooled.open.len()), (0, 0));
     assert!(spool.waiting().is_empty());
+}
+
+#[test]
+fn a_frame_of_a_request_that_was_split_since_does_not_go_out() {
+    let mut world = world_with_two_records();
+    let World { shared, request, ticket, .. } = &world;
+    // An append that failed, and left it.
+    shared.spool.append(*ticket, &request.bounds, &request.raw).unwrap();
+    assert_eq!(world.lane.journal_split(world.ticket, &world.request).unwrap().len(), 2);
+    let (spool, spooled) = world.start_again();
+    assert_eq!((spooled.waiting.len(), spooled.open.len()), (0, 2));
+    assert!(spool.waiting().is_empty());
+}
+
+#[test]
+fn a_frame_that_a_start_began_to_journal_is_the_same_request_at_the_next() {
+    let world = World::new(0);
+    let World { shared, request, ticket, .. } = &world;
+    shared.spool.append(*ticket, &request.bounds, &request.raw).unwrap();
+    // The bounds as a start journals them anew, under another number; then it is killed.
+    let again = shared.checkpoint.bounds(&request.bounds).unwrap();
+    shared.checkpoint.close_request(ticket.request, &[], &[]).unwrap();
+    let (_, spooled) = world.start_again();
+    assert_eq!((spooled.waiting.len(), spooled.open.len()), (1, 0));
+    assert_eq!(spooled.waiting[0].request.ticket, again);
+}
+
+#[test]
+fn a_request_that_no_spool_can_hold_stays_open() {
+    let world = World::new(0);
+    let options = spool::Options { limit_bytes: 64, ..spool::Options::default() };
+    let held: Arc<dyn Disk> = Arc::new(world.disk.clone());
+    let tiny = Spool::open(held, Path::new("/tiny"), &options, &mut |_| Standing::Done).unwrap().0;
+    let shared = Shared { spool: Arc::new(tiny), ..world.shared.clone() };
+    let put = put(&shared, &world.delivery, &world.open(), &world.request.raw).unwrap();
+    assert_eq!(put, (Put::NoRoom, 0));
+    assert!(world.shared.checkpoint.is_open(world.ticket.request));
 }
 
 #[test]

@@ -27,7 +27,11 @@ impl State {
             Entry::Taken { requests, receipt } => self.take(&requests, receipt.into()),
             Entry::Refused { request, spans } => self.refuse(request, &spans),
             Entry::Split { request, children } => {
-                self.replace_request(request, sequence, children);
+                // Parts that cannot be sent: their frame can, as the whole that it holds.
+                let lost = children.iter().any(|cut| cut.tags_lost);
+                if !(lost && self.is_spooled(request)) {
+                    self.replace_request(request, sequence, children);
+                }
             }
             Entry::Closed { request, survivors, lost } => {
                 if let Some(closed) = self.replace_request(request, sequence, survivors) {
@@ -182,6 +186,10 @@ impl State {
         // A loss of power may have taken the record that an earlier segment of that number went.
         self.drained.remove(&place);
         self.ack_all(&request.cut.bounds);
+    }
+
+    fn is_spooled(&self, id: RequestId) -> bool {
+        self.requests.get(&id).is_some_and(|request| request.spool.is_some())
     }
 
     /// Ends request `id` and opens `cuts` in its place, in the spool if it lay there.

@@ -355,6 +355,26 @@ fn requests_whose_tags_were_lost_are_read_anew() {
 }
 
 #[test]
+fn a_spooled_request_whose_parts_lost_their_tags_stays_whole() {
+    let disk = SimDisk::new(1);
+    let (checkpoint, _) = reopen(&disk);
+    let whole = checkpoint.bounds(&bounds(1, &[(1, 0, 200)])).unwrap();
+    checkpoint.spooled(whole.request, 1, 32).unwrap();
+    let (checkpoint, _) = reopen(&disk);
+    let path = place().segment(checkpoint.last_sequence() + 1);
+    let halves = [bounds(1, &[(1, 0, 100)]), bounds(1, &[(1, 100, 200)])];
+    checkpoint.split(whole.request, &halves).unwrap();
+    let mut bytes = disk.read(&path).unwrap();
+    bytes[64 + 30] ^= 1; // The definition of the tags is the first record.
+    set(&disk, &path, &bytes);
+    let (checkpoint, recovery) = open(&disk).unwrap();
+    let [spooled] = &recovery.spooled[..] else { panic!("{:?}", recovery.spooled) };
+    assert_eq!((spooled.request.ticket, spooled.segment), (whole, 1), "its frame can be sent");
+    assert_eq!(checkpoint.spooled_at(1, 32), std::slice::from_ref(&spooled.request));
+    assert!(recovery.drained.is_empty());
+}
+
+#[test]
 fn an_old_snapshot_that_was_put_back_does_not_win() {
     let disk = SimDisk::new(1);
     let (checkpoint, _) = reopen(&disk);
