@@ -302,8 +302,12 @@ fn a_huge_directory_costs_what_is_read_of_it() {
     println!("{entries} entries: 100 of them in {of_few:?}, all in {of_all:?}");
 }
 
-/// Swaps two names for as long as `attack` runs, at least `swaps` times.
-fn while_swapping(a: &Path, b: &Path, swaps: u32, mut attack: impl FnMut()) {
+/// How long an attack may take to show what it is to show, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Swaps two names and attacks, at least `swaps` times, and until `attack` has shown all it can.
+fn while_swapping(a: &Path, b: &Path, swaps: u32, mut attack: impl FnMut() -> bool) {
+    let started = Instant::now();
     let (stop, count) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -312,8 +316,9 @@ fn while_swapping(a: &Path, b: &Path, swaps: u32, mut attack: impl FnMut()) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         });
-        while count.load(Ordering::Relaxed) < swaps {
-            attack();
+        let mut is_shown = false;
+        while count.load(Ordering::Relaxed) < swaps || !is_shown && started.elapsed() < PATIENCE {
+            is_shown = attack();
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -364,6 +369,7 @@ fn no_race_leads_out_of_the_container() {
             if turn % 4 == 0 && !b.ends_with("fifo") {
                 leaks += u32::from(world.plain(path).as_deref() == Some(SECRET));
             }
+            opened > 0 && (leaks > 0 || b.ends_with("fifo"))
         });
         println!("{path} against {b}: opened {opened} times, the control leaked {leaks} times");
         assert!(opened > 0, "{path} against {b} was never opened");
