@@ -2,7 +2,7 @@
 //! that a listing meets.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -127,6 +127,13 @@ impl Dir {
         self.names.values_mut().for_each(|name| name.hint = 0);
         self.inner.clear();
         self.watch.urge();
+    }
+
+    /// Sees a name with new eyes at the next listing: what it led to was not what was told.
+    pub(crate) fn forget_claim(&mut self, name: &OsStr) {
+        if let Some(name) = self.names.get_mut(name) {
+            name.hint = 0;
+        }
     }
 
     /// Enters a directory in it again where it is met next.

@@ -139,6 +139,16 @@ impl Discovery {
         true
     }
 
+    /// The same where a name leads elsewhere than was told: it is told of anew, even if by then it
+    /// leads to a file with the same inode number again.
+    pub(crate) fn urge_name(&mut self, path: &Path) -> bool {
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        if let Some(found) = self.dirs.get_mut(dir) {
+            found.forget_claim(name);
+        }
+        self.urge(dir)
+    }
+
     /// Does a bounded amount of what is due. `is_known` tells whether a file with an inode number
     /// is of interest under any name.
     pub(crate) fn poll(&mut self, now: Instant, is_known: &dyn Fn(u64) -> bool) -> Vec<Sight> {

@@ -114,7 +114,10 @@ fn by_inode(knowns: &[Known], members: &[Member], logical: &Path, fates: &mut [F
 }
 
 fn by_copy(knowns: &[Known], members: &[Member], fates: &mut [Fate]) {
-    for (k, known) in knowns.iter().enumerate() {
+    // The more was read of one, the less can be mistaken for it.
+    let mut order: Vec<usize> = (0..knowns.len()).collect();
+    order.sort_by_key(|&k| std::cmp::Reverse((knowns[k].reached(), knowns[k].seen.size)));
+    for (k, known) in order.into_iter().map(|k| (k, &knowns[k])) {
         if fates.contains(&Fate::Same(k)) {
             continue;
         }

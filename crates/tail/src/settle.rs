@@ -176,8 +176,12 @@ impl Tail {
             Ok((file, stat)) if stat.key() == here.stat.key() => (file, stat),
             Ok(_) | Err(Refusal::Moved) => {
                 self.unreadable.remove(&here.path);
-                let dir = here.path.parent().filter(|dir| self.discovery.urge(dir));
-                return dir.map_or(Intake::Nothing, |dir| Intake::Moved(dir.to_path_buf()));
+                return match here.path.parent() {
+                    Some(dir) if self.discovery.urge_name(&here.path) => {
+                        Intake::Moved(dir.to_path_buf())
+                    }
+                    _ => Intake::Nothing,
+                };
             }
             Err(Refusal::Skip(reason)) => {
                 self.events.push(Event::Skipped { path: here.path, reason });
