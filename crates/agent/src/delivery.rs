@@ -31,6 +31,8 @@ pub struct Terms {
     pub request_bytes_max: usize,
     /// How long it waits between tries.
     pub backoff: Backoff,
+    /// Whether a request's bounds are synced before its first byte goes out.
+    pub sync_before_send: bool,
     /// How many senders it has.
     pub concurrency: usize,
 }

@@ -219,6 +219,10 @@ impl Lane {
         if request.records == 0 {
             return Ok(Answer::Taken);
         }
+        if self.delivery.terms.sync_before_send {
+            // Senders that come together share one sync.
+            self.persist(|checkpoint| checkpoint.sync_through(ticket.request.0))?;
+        }
         let (mut attempt, mut sent_before) = (0, request.resent.is_some());
         loop {
             let may_be_gone = attempt > 0 || self.frame.is_some();

@@ -250,6 +250,7 @@ fn deliveries(
                 encoding: pipeline.shape_hash(index) ^ flusher.encoding(),
                 request_bytes_max,
                 backoff: translate::backoff(config),
+                sync_before_send: config.sync_before_send,
                 concurrency: config.concurrency,
             };
             let last_time = checkpoint.last_time(key).unwrap_or_default();

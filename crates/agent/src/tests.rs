@@ -51,6 +51,7 @@ fn delivery_to(flusher: Box<dyn Flusher>, last_time: i64) -> Delivery {
         encoding: 0,
         request_bytes_max: 1000,
         backoff: Backoff::default(),
+        sync_before_send: false,
         concurrency: 1,
     };
     Delivery::new(terms, flusher, last_time)
@@ -252,4 +253,59 @@ fn what_is_ignored_is_done_without_being_sent() {
     assert_eq!((request.records, request.body.len(), request.bounds.len()), (0, 0, 32));
     let ticket = world.lane.journal_bounds(&request).unwrap();
     assert!(matches!(world.lane.send(ticket, &request), Ok(crate::lane::Answer::Taken)));
+}
+
+/// A destination that looks, at each send, at what a loss of power would leave of the journal.
+#[derive(Clone)]
+struct Witness {
+    disk: SimDisk,
+    seen: Arc<std::sync::Mutex<Vec<Vec<RequestId>>>>,
+}
+
+impl flusher::Flusher for Witness {
+    fn class(&self) -> flusher::Class {
+        flusher::Class::RequestId
+    }
+
+    fn target(&self) -> &str {
+        "witness"
+    }
+
+    fn encoding(&self) -> u64 {
+        0
+    }
+
+    fn encode(&self, _: &flusher::Piece<'_>, _: i64, body: &mut Vec<u8>) -> flusher::Encoded {
+        body.push(b'x');
+        flusher::Encoded { records: 1, ..Default::default() }
+    }
+
+    fn send(&self, _: &flusher::Outgoing<'_>) -> flusher::Verdict {
+        for seed in 0..SEEDS {
+            let (_, recovery) = open_checkpoint(&self.disk.after_power_loss(seed));
+            let open = recovery.open.iter().map(|open| open.ticket.request);
+            self.seen.lock().unwrap().push(open.collect());
+        }
+        flusher::Verdict::Taken
+    }
+}
+
+/// How many of the losses of power during a send leave the request in the journal.
+fn survives_while_sent(sync_before_send: bool) -> usize {
+    let World { disk, shared, request, .. } = World::new(0);
+    let witness = Witness { disk, seen: Arc::default() };
+    let terms = Terms { sync_before_send, ..delivery(0).terms };
+    let delivery = Arc::new(Delivery::new(terms, Box::new(witness.clone()), 0));
+    let mut lane = Lane::new(delivery, shared);
+    let ticket = lane.journal_bounds(&request).unwrap();
+    assert!(matches!(lane.send(ticket, &request), Ok(crate::lane::Answer::Taken)));
+    let seen = witness.seen.lock().unwrap();
+    assert_eq!(seen.len() as u64, SEEDS);
+    seen.iter().filter(|open| open.contains(&ticket.request)).count()
+}
+
+#[test]
+fn sync_before_send_makes_the_bounds_durable_before_the_first_byte() {
+    assert_eq!(survives_while_sent(true) as u64, SEEDS);
+    assert!((survives_while_sent(false) as u64) < SEEDS, "else this test shows nothing");
 }

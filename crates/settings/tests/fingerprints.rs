@@ -101,6 +101,7 @@ fn the_shape_of_records_is_told_apart_from_how_they_are_sent() {
         (r#", "TailSizeKB": 5"#, "", ""),
         (r#", "Tags": {}"#, "", r#", "createTime": 5"#),
         ("", r#", "Timeout": "1s", "Concurrency": 3"#, ""),
+        ("", r#", "SyncBeforeSend": true"#, ""),
     ] {
         assert_eq!(shape(input, flusher, top), plain, "{input}{flusher}{top}");
     }

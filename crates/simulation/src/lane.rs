@@ -88,6 +88,7 @@ impl Agent {
             }
             Phase::Cut(_) => self.journal_bounds(out, of, lane),
             Phase::Send => {
+                self.sync_before_send(out, of, lane)?;
                 self.ask(out, of, lane, chance);
                 Ok(())
             }
@@ -172,6 +173,17 @@ impl Agent {
         let lane = self.lane(of, lane);
         if let Phase::Cut(request) = std::mem::replace(&mut lane.phase, Phase::Send) {
             lane.parts.push((ticket, request));
+        }
+        Ok(())
+    }
+
+    /// What is about to be sent is durable first, where the delivery asks for that.
+    fn sync_before_send(&self, out: &mut Outside, of: usize, lane: usize) -> Result<(), Stuck> {
+        let (ticket, _) = self.deliveries[of].lanes[lane].parts.last().expect("sending");
+        if out.syncs_before_send(of) {
+            settled(self.checkpoint.sync_through(ticket.request.0))?;
+            out.ledger.durable(self.checkpoint.durable_sequence());
+            out.ledger.count("requests synced before they were sent");
         }
         Ok(())
     }

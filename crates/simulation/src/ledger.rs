@@ -127,15 +127,16 @@ impl Ledger {
         self.journaled.retain(|journaled| journaled.sequence > sequence);
     }
 
-    /// The power was lost: what was journaled and not durable may be undone.
-    pub(crate) fn power_was_lost(&mut self) {
+    /// The power was lost: what was journaled and not durable may be undone. To a delivery that
+    /// syncs before it sends nothing comes again for that: it is not among `deliveries`.
+    pub(crate) fn power_was_lost(&mut self, deliveries: &[usize]) {
         let undone: BTreeSet<(usize, Number)> = std::mem::take(&mut self.journaled)
             .into_iter()
             .flat_map(|Journaled { delivery, numbers, .. }| {
                 numbers.into_iter().map(move |number| (delivery, number))
             })
             .collect();
-        for (delivery, number) in undone {
+        for (delivery, number) in undone.into_iter().filter(|(of, _)| deliveries.contains(of)) {
             self.allow(delivery, [number]);
         }
     }

@@ -23,6 +23,9 @@ const SPOOL_LIMITS: [u64; 2] = [2 * 1024, 1024];
 /// Every so many seeds there is one with the lower limit.
 const LOW_LIMIT_EVERY: u64 = 5;
 
+/// Every so many seeds there is one in which a delivery syncs before it sends.
+const SYNCS_FIRST_EVERY: u64 = 3;
+
 /// Rounds in which a healthy agent is done with what these runs leave it.
 const ROUNDS_MAX: usize = 3_000;
 
@@ -44,11 +47,18 @@ pub(crate) struct Outside {
     pub destinations: Vec<Destination>,
     pub ledger: Ledger,
     pub spool_limit_bytes: u64,
+    /// Whether the delivery that knows requests by their keys syncs before it sends.
+    pub syncs_first: bool,
     pub boot: u32,
     pub now: i64,
 }
 
 impl Outside {
+    /// Whether a delivery's requests are durable before they are sent.
+    pub(crate) fn syncs_before_send(&self, delivery: usize) -> bool {
+        self.syncs_first && !self.is_plain(delivery)
+    }
+
     pub(crate) fn is_plain(&self, delivery: usize) -> bool {
         self.destinations[delivery].class == Class::Plain
     }
@@ -80,8 +90,18 @@ impl World {
         let keys = Keys::default();
         let spool_limit_bytes = SPOOL_LIMITS[usize::from(seed.is_multiple_of(LOW_LIMIT_EVERY))];
         let (boot, now) = (1, 1_000_000_000);
-        let outside =
-            Outside { disk, logs, keys, destinations, ledger, spool_limit_bytes, boot, now };
+        let syncs_first = seed.is_multiple_of(SYNCS_FIRST_EVERY);
+        let outside = Outside {
+            disk,
+            logs,
+            keys,
+            destinations,
+            ledger,
+            spool_limit_bytes,
+            syncs_first,
+            boot,
+            now,
+        };
         World { outside, agent: None }
     }
 
@@ -267,7 +287,8 @@ impl Ruins {
             Crash::PowerLoss(seed) => {
                 out.disk = out.disk.after_power_loss(seed);
                 out.boot += 1;
-                out.ledger.power_was_lost();
+                let unsafe_ones = (0..SENDERS.len()).filter(|of| !out.syncs_before_send(*of));
+                out.ledger.power_was_lost(&unsafe_ones.collect::<Vec<_>>());
                 let lost = out.logs.power_was_lost(&out.disk);
                 for of in 0..SENDERS.len() {
                     out.ledger.source_gone(of, lost.iter().copied(), "lost with the power");

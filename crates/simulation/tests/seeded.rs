@@ -47,7 +47,7 @@ impl Drop for Replay {
 }
 
 /// What the runs are made for: each has to happen in some of them.
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 13] = [
     "files forgotten",
     "files that lost their tail",
     "frames dropped",
@@ -57,6 +57,7 @@ const EVENTS: [&str; 12] = [
     "requests changed",
     "requests refused",
     "requests split",
+    "requests synced before they were sent",
     "requests spooled",
     "resends left to the spool",
     "spool segments removed",

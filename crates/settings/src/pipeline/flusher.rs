@@ -18,6 +18,8 @@ pub struct FlusherConfig {
     pub target: Target,
     /// The field that carries the record id; `None`: no such field.
     pub record_id_key: Option<String>,
+    /// Whether a request's bounds survive a loss of power before its first byte goes out.
+    pub sync_before_send: bool,
     /// How many requests may be on their way at once. With 1 a file's records arrive in order.
     pub concurrency: usize,
 }
@@ -92,6 +94,7 @@ impl FlusherConfig {
         if record_id_key == Some("") {
             section.wrong("RecordIdKey", "must not be empty: name the field or remove the key");
         }
+        let sync_before_send = section.flag("SyncBeforeSend").unwrap_or(false);
         let mut concurrency = 1;
         let target = match kind {
             "flusher_file" => FileTarget::read(section, around).map(Target::File),
@@ -111,6 +114,7 @@ impl FlusherConfig {
             name: target.name(),
             target,
             record_id_key: record_id_key.map(str::to_owned),
+            sync_before_send,
             concurrency: usize::try_from(concurrency).unwrap_or(1),
         })
     }
