@@ -113,6 +113,7 @@ pub fn start(
         board,
     };
     let by_pipeline = deliveries(&disk, plan, &checkpoint, &recovery, &spooled)?;
+    containers.begin_saving();
     containers.gather(Instant::now() + CONTAINERS_WAIT, || !signals.is_empty());
     let targets = collected::targets(plan, &containers);
     let mut tail = tail(plan, &targets, &checkpoint, &recovery, &by_pipeline);

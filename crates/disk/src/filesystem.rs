@@ -83,7 +83,10 @@ pub fn filesystem(path: &Path) -> io::Result<FsKind> {
     for path in path.ancestors() {
         match rustix::fs::statfs(path) {
             // The kernel's field is signed on some machines; the numbers have 32 bits.
-            Ok(found) => return Ok(FsKind::of_magic(found.f_type as u32)),
+            Ok(found) => {
+                let kind = FsKind::of_magic(found.f_type as u32);
+                return Ok(if is_fuse_overlay(&kind, path) { FsKind::Overlay } else { kind });
+            }
             Err(errno) => error = errno.into(),
         }
         if error.kind() != io::ErrorKind::NotFound {
@@ -91,6 +94,30 @@ pub fn filesystem(path: &Path) -> io::Result<FsKind> {
         }
     }
     Err(error)
+}
+
+/// FUSE has one magic number for all that is made with it. Layers of containers are where the
+/// kernel's own overlay cannot be used; the list of mounts tells.
+fn is_fuse_overlay(kind: &FsKind, path: &Path) -> bool {
+    if *kind != FsKind::Other("fuse".to_owned()) {
+        return false;
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    fuse_overlay_at(&mounts, &path)
+}
+
+/// Whether the innermost mount that holds `path` is a FUSE overlay, by a list of mounts as in
+/// proc(5). A mount point with a space in it is taken for none.
+fn fuse_overlay_at(mountinfo: &str, path: &Path) -> bool {
+    let mount = |line: &str| {
+        let (mount, source) = line.split_once(" - ")?;
+        let point = Path::new(mount.split(' ').nth(4)?);
+        let is_overlay = source.split(' ').next() == Some("fuse.fuse-overlayfs");
+        path.starts_with(point).then(|| (point.components().count(), is_overlay))
+    };
+    // Of those at one place the last one is on top.
+    mountinfo.lines().filter_map(mount).max_by_key(|(depth, _)| *depth).is_some_and(|found| found.1)
 }
 
 #[cfg(test)]
@@ -124,6 +151,23 @@ mod tests {
             filesystem(Path::new("/proc/none")).unwrap(),
             FsKind::Other("0x9fa0".to_owned()) // PROC_SUPER_MAGIC
         );
+    }
+
+    #[test]
+    fn the_layers_of_fuse_overlayfs_are_told_by_the_innermost_mount() {
+        let mounts = "1 0 0:1 / / rw - fuse.fuse-overlayfs fuse-overlayfs rw\n\
+                      2 1 8:1 /state /etc/ilogtail/checkpoint rw - ext4 /dev/sda rw\n\
+                      3 1 0:9 / /mnt rw - fuse.sshfs host: rw\n";
+        for (path, expected) in [
+            ("/etc/ilogtail", true),
+            ("/etc/ilogtail/checkpoint", false),
+            ("/etc/ilogtail/checkpoint/deep", false),
+            ("/mnt/x", false),
+            ("/mntx", true),
+        ] {
+            assert_eq!(fuse_overlay_at(mounts, Path::new(path)), expected, "{path}");
+        }
+        assert!(!fuse_overlay_at("", Path::new("/")));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use checkpoint::{OnLost, Origin};
@@ -43,6 +44,7 @@ pub struct Collecting {
     /// What is to be done as soon as there is a tail.
     steps: Vec<Step>,
     is_listed: bool,
+    may_save: Arc<AtomicBool>,
 }
 
 impl Collecting {
@@ -58,13 +60,27 @@ impl Collecting {
             homes: Vec::new(),
             steps: Vec::new(),
             is_listed: true,
+            may_save: Arc::default(),
         }
     }
 
-    /// Containers that `notices` tell of; ids of their targets begin with `first_id`.
-    pub fn new(rules: Rules, host: HostRoot, notices: Receiver<Notice>, first_id: usize) -> Self {
+    /// Containers that `notices` tell of; ids of their targets begin with `first_id`. `may_save`
+    /// is the saver's permission.
+    pub fn new(
+        rules: Rules,
+        host: HostRoot,
+        notices: Receiver<Notice>,
+        first_id: usize,
+        may_save: Arc<AtomicBool>,
+    ) -> Self {
         let wiring = Wiring::new(rules, host.clone(), OwnContainer::detect(), first_id);
-        Self { wiring, notices, host, homes: Vec::new(), steps: Vec::new(), is_listed: false }
+        let (homes, steps) = (Vec::new(), Vec::new());
+        Self { wiring, notices, host, homes, steps, is_listed: false, may_save }
+    }
+
+    /// The state directory is in order: from now on the map is saved.
+    pub fn begin_saving(&self) {
+        self.may_save.store(true, Ordering::Release);
     }
 
     /// Takes in what is told until every runtime has listed its containers, at most until

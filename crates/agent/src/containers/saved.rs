@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use container::{Container, Inventory, SavedMap};
 use disk::Disk;
@@ -16,6 +17,9 @@ pub struct Saver {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     env_names: BTreeSet<String>,
+    /// Whether the state directory is in order: what an earlier run left unfinished there is
+    /// removed first, and with it would go what is being written.
+    may_save: Arc<AtomicBool>,
     is_dirty: bool,
     is_failing: bool,
 }
@@ -23,7 +27,18 @@ pub struct Saver {
 impl Saver {
     /// The map at `path`; of environments it holds `env_names` only.
     pub fn new(disk: Arc<dyn Disk>, path: PathBuf, env_names: BTreeSet<String>) -> Self {
-        Self { disk, path, env_names, is_dirty: false, is_failing: false }
+        let may_save = Arc::new(AtomicBool::new(false));
+        Self { disk, path, env_names, may_save, is_dirty: false, is_failing: false }
+    }
+
+    /// To be set when the state directory is in order: nothing is saved before.
+    pub fn permission(&self) -> Arc<AtomicBool> {
+        self.may_save.clone()
+    }
+
+    /// Whether something waits to be saved.
+    pub fn is_dirty(&self) -> bool {
+        self.is_dirty
     }
 
     /// The containers of the last run, and sentences for the log.
@@ -43,7 +58,7 @@ impl Saver {
 
     /// Saves what is known now, where that is due. A failure is said once.
     pub fn save(&mut self, inventory: &Inventory) {
-        if !self.is_dirty {
+        if !self.is_dirty || !self.may_save.load(Ordering::Acquire) {
             return;
         }
         match SavedMap::save(&*self.disk, &self.path, inventory.iter(), &self.env_names) {
@@ -79,6 +94,9 @@ mod tests {
         saver.save(&inventory);
         assert!(disk.read(&path).is_err(), "nothing changed: nothing is written");
         saver.touch();
+        saver.save(&inventory);
+        assert!(disk.read(&path).is_err(), "the state directory is not in order yet");
+        saver.permission().store(true, Ordering::Release);
         disk.fail_at(disk.operations() + 1, Fault::Full, 100);
         saver.save(&inventory);
         disk.heal();

@@ -20,11 +20,12 @@ use crate::board::Board;
 use crate::containers::Saver;
 use crate::plan::environment;
 use crate::pulse;
-use crate::readiness::Condition;
 use crate::threads::{Raised, spawn, spawn_loop};
 
 /// How often what has no events of its own is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often saving is tried that could not be done.
+const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// How long the Docker thread waits for an event before it looks whether the agent stops.
 const EVENT_WAIT: Duration = Duration::from_millis(500);
 /// What the runtimes tell and nobody has taken in yet: they wait when it is full.
@@ -176,7 +177,9 @@ impl Watching {
                 self.look(&mut batch);
                 due = now + LOOK_EVERY;
             }
-            let wait = if batch.is_empty() { due - now } else { Duration::ZERO };
+            let unsaved = self.saver.as_ref().is_some_and(Saver::is_dirty);
+            let longest = if unsaved { SAVE_EVERY } else { LOOK_EVERY };
+            let wait = if batch.is_empty() { (due - now).min(longest) } else { Duration::ZERO };
             match observed.recv_timeout(wait) {
                 Ok(first) => batch.push(first),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -185,14 +188,16 @@ impl Watching {
             batch.extend(observed.try_iter().take(BATCH_MAX));
             let changes = batch.into_iter().flat_map(|one| self.take_in(one)).collect();
             self.tell(changes)?;
-            // Until then what lies in the state directory is being put in order.
-            if let Some(saver) = &mut self.saver
-                && self.board.readiness.holds(Condition::Loaded)
-            {
-                saver.save(&self.inventory);
-            }
+            self.save();
         }
+        self.save();
         Ok(())
+    }
+
+    fn save(&mut self) {
+        if let Some(saver) = &mut self.saver {
+            saver.save(&self.inventory);
+        }
     }
 
     /// Asks those that have no events.

@@ -36,10 +36,12 @@ pub(super) fn ask_for_containers(
         log::warn!("{note}");
     }
     let places = Places::detect().map_err(Refusal::usage)?;
+    let may_save = saver.permission();
     board.readiness.miss(Condition::Containers, "the containers have not been listed yet");
     let notices = watch(&places, saved, Some(saver), board, stop)
         .map_err(|error| Refusal::usage(format!("a thread cannot be started: {error}")))?;
-    Ok(Collecting::new(plan.rules.clone(), places.host, notices, plan.pipelines.len()))
+    let first_id = plan.pipelines.len();
+    Ok(Collecting::new(plan.rules.clone(), places.host, notices, first_id, may_save))
 }
 
 /// What is collected from the beginning: files of the host, and of the containers that are known;
