@@ -5,18 +5,22 @@
 #![allow(clippy::disallowed_methods)] // makes the files that it measures on, and waits
 
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use record::{NodeId, Progress};
-use tail::{Event, Excludes, Framing, Options, Pattern, Raw, Reader, Source, Tail, Target};
+use tail::{
+    Entries, Event, Excludes, Framing, HostTree, Options, Pattern, Raw, Reader, Source, Stat, Tail,
+    Target, Tree,
+};
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
     reading(dir.path());
     idle(dir.path(), 10_000);
+    mounted(dir.path(), 500);
     latency(dir.path());
 }
 
@@ -100,6 +104,71 @@ fn idle(dir: &Path, count: usize) {
     }
     drop(tail);
     fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Many idle targets, each with a tree of its own, a file in it and a directory that is not there.
+fn mounted(dir: &Path, count: usize) {
+    let mut tail = tail(&dir.join("none"));
+    find(&mut tail);
+    for id in 1..=count {
+        let (base, root) = (dir.join(format!("tree{id}")), format!("/containers/{id}"));
+        fs::create_dir_all(base.join("logs")).unwrap();
+        fs::write(base.join("logs/a.log"), format!("{id}\n")).unwrap();
+        tail.mount(root.clone().into(), Arc::new(DirTree(base)));
+        let pattern = |text| Pattern::parse(format!("{root}/{text}"), -1).unwrap();
+        tail.add_target(Target {
+            id,
+            patterns: vec![pattern("logs/**/*.log"), pattern("none/*.log")],
+            excludes: Excludes::default(),
+            flush_timeout: Duration::from_secs(60),
+        });
+    }
+    let (started, cpu, mut listed) = (Instant::now(), cpu_time(), 0);
+    while listed < count {
+        run(&mut tail, Duration::from_millis(10), |event| match event {
+            Event::Found(found) => found.source.settle(found.source.size()),
+            Event::Listed { .. } => listed += 1,
+            _ => {}
+        });
+    }
+    println!("{count} targets listed in {:?}, {:?} CPU", started.elapsed(), cpu_time() - cpu);
+    run(&mut tail, Duration::from_secs(12), |_| {});
+    let (started, cpu) = (Instant::now(), cpu_time());
+    let polls = run(&mut tail, Duration::from_secs(20), |_| {});
+    let share = (cpu_time() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
+    println!("{count} idle targets: {:.2} % of a core, {polls} polls", share * 100.0);
+}
+
+/// A directory that is a tree of its own.
+#[derive(Debug)]
+struct DirTree(PathBuf);
+
+impl DirTree {
+    fn place(&self, path: &Path) -> PathBuf {
+        self.0.join(path.strip_prefix("/").unwrap())
+    }
+}
+
+impl Tree for DirTree {
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        HostTree.stat(&self.place(path))
+    }
+
+    fn stat_link(&self, path: &Path) -> io::Result<Stat> {
+        HostTree.stat_link(&self.place(path))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Entries> {
+        HostTree.list(&self.place(dir))
+    }
+
+    fn real(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<fs::File> {
+        HostTree.open(&self.place(path))
+    }
 }
 
 fn latency(dir: &Path) {
