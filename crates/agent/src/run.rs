@@ -342,7 +342,7 @@ fn wait_for_reason(
 
 /// Syncs the journal each second, and writes the snapshot when it is due. Readers and senders
 /// never wait for it.
-fn keep_checkpoint(shared: &Shared, interval: Duration) {
+pub fn keep_checkpoint(shared: &Shared, interval: Duration) {
     let Shared { checkpoint, stop, board, .. } = shared;
     let mut snapshot = crate::follow::Every::new(interval, Instant::now());
     let mut failing = false;

@@ -5,7 +5,7 @@ mod spooled;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use checkpoint::{Checkpoint, OnLost, Options, Place, Recovery};
 use disk::{Disk, SimDisk};
@@ -195,6 +195,23 @@ fn a_spool_segment_goes_only_when_its_acks_are_durable() {
         Spool::open(held, Path::new("/state"), &Default::default(), &mut visit).unwrap();
         assert!(waiting.iter().all(|id| frames.contains(id)), "{context}: the frame is gone");
     });
+}
+
+#[test]
+fn what_is_journaled_is_durable_soon() {
+    let mut world = World::new(0);
+    let shared = Shared { stop: world.running.raised(), ..world.shared.clone() };
+    let checkpoint = shared.checkpoint.clone();
+    assert!(checkpoint.durable_sequence() < checkpoint.last_sequence());
+    let keeper = move || crate::run::keep_checkpoint(&shared, Duration::from_secs(3600));
+    let keeper = crate::threads::spawn("checkpoint", keeper).unwrap();
+    let begin = Instant::now();
+    while checkpoint.durable_sequence() < checkpoint.last_sequence() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "nobody syncs");
+        world.running.raised().wait(Duration::from_millis(10));
+    }
+    world.running.raise();
+    keeper.join().unwrap();
 }
 
 #[test]

@@ -81,33 +81,38 @@ mod tests {
     #[test]
     fn callers_that_come_together_share_a_sync() {
         const CALLERS: u64 = 8;
-        let (gate, syncs) = (Gate::new(0), AtomicU64::new(0));
-        let together = Barrier::new(CALLERS as usize);
-        let in_sync = Barrier::new(2);
-        std::thread::scope(|scope| {
-            // The first one is in its sync while the others come.
-            scope.spawn(|| {
-                gate.pass(1, || {
-                    in_sync.wait();
-                    in_sync.wait();
-                    Ok(1)
-                })
-            });
-            in_sync.wait();
-            for number in 0..CALLERS {
-                let (gate, syncs, together) = (&gate, &syncs, &together);
-                scope.spawn(move || {
-                    together.wait();
-                    gate.pass(2 + number, || {
-                        syncs.fetch_add(1, Ordering::Relaxed);
-                        Ok(2 + CALLERS)
+        const ROUNDS: usize = 50; // In some of them they come while the first one is in its sync.
+        for _ in 0..ROUNDS {
+            let (gate, syncs) = (Gate::new(0), AtomicU64::new(0));
+            let together = Barrier::new(CALLERS as usize + 1);
+            let in_sync = Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    gate.pass(1, || {
+                        in_sync.wait();
+                        together.wait();
+                        in_sync.wait();
+                        Ok(1)
                     })
-                    .unwrap();
                 });
-            }
-            in_sync.wait();
-        });
-        assert_eq!(syncs.load(Ordering::Relaxed), 1);
+                in_sync.wait();
+                for number in 0..CALLERS {
+                    let (gate, syncs, together) = (&gate, &syncs, &together);
+                    scope.spawn(move || {
+                        together.wait();
+                        gate.pass(2 + number, || {
+                            syncs.fetch_add(1, Ordering::Relaxed);
+                            Ok(2 + CALLERS)
+                        })
+                        .unwrap();
+                        assert!(gate.durable() >= 2 + number);
+                    });
+                }
+                std::thread::yield_now();
+                in_sync.wait();
+            });
+            assert_eq!(syncs.load(Ordering::Relaxed), 1);
+        }
     }
 
     #[test]

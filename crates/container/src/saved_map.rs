@@ -261,6 +261,12 @@ mod tests {
             assert_eq!(disk.read(&taken).unwrap(), b"older");
             let kept = PathBuf::from("/state/docker_path_config.json.corrupt-1795363133+");
             assert_eq!(disk.read(&kept).unwrap(), content);
+            for seed in 0..10 {
+                let after = disk.after_power_loss(seed);
+                assert!(
+                    after.stat(&kept).unwrap().is_some() && after.stat(&path).unwrap().is_none()
+                );
+            }
         }
     }
 

@@ -85,9 +85,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let flags = OFlags::DIRECTORY.bits() as i32;
-        let dir = OpenOptions::new().read(true).custom_flags(flags).open(dir)?;
-        match dir.sync_all() {
+        match ask_for_sync(dir) {
             // The file system knows no such operation (CIFS, some FUSE ones): no more to be had.
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(()),
             result => result,
@@ -109,6 +107,11 @@ impl Disk for RealDisk {
             }
         }
     }
+}
+
+fn ask_for_sync(dir: &Path) -> io::Result<()> {
+    let flags = OFlags::DIRECTORY.bits() as i32;
+    OpenOptions::new().read(true).custom_flags(flags).open(dir)?.sync_all()
 }
 
 /// Reading and writing, never through a link in the last place, never waiting for a FIFO's other
@@ -256,6 +259,15 @@ mod tests {
         let null = RealFile(options().open("/dev/null").unwrap());
         let error = null.sync_data().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
+    }
+
+    #[test]
+    fn a_sync_of_a_directory_asks_the_kernel() {
+        // The same of a directory without a disk under it; whoever asks takes that for done.
+        let error = ask_for_sync(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::INVAL.raw_os_error()));
+        RealDisk.sync_dir(Path::new("/proc")).unwrap();
+        assert!(RealDisk.sync_dir(Path::new("/proc/none")).is_err());
     }
 
     #[test]

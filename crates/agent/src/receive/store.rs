@@ -215,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn a_synced_body_survives_a_power_loss_with_its_key() {
+        for seed in 0..20 {
+            let disk = SimDisk::new(seed);
+            let store = open(&disk);
+            store.take(Some("a"), b"{\"a\":1}\n").unwrap();
+            store.sync().unwrap();
+            store.take(Some("b"), b"{\"b\":1}\n").unwrap();
+            let disk = disk.after_power_loss(seed);
+            let store = open(&disk);
+            assert!(content(&disk).starts_with("{\"a\":1}\n"), "seed {seed}");
+            let again = store.take(Some("a"), b"{\"a\":1}\n").unwrap();
+            assert_eq!(again, Outcome::Repeated, "seed {seed}");
+        }
+    }
+
+    #[test]
     fn keys_are_remembered_over_a_restart_up_to_their_limit() {
         let disk = SimDisk::new(1);
         let store = open(&disk);

@@ -321,6 +321,26 @@ fn damage_in_the_middle_costs_what_was_damaged_and_is_told_once() {
 }
 
 #[test]
+fn what_was_put_aside_stays_there_after_a_power_loss() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let (checkpoint, _) = reopen(&disk);
+        let first = checkpoint.bounds(&bounds(1, &[(1, 0, 100)])).unwrap();
+        checkpoint.taken(&[first.request], b"").unwrap();
+        checkpoint.sync().unwrap();
+        let path = place().segment(1);
+        let mut bytes = disk.read(&path).unwrap();
+        bytes[64 + 30] ^= 1;
+        set(&disk, &path, &bytes);
+        open(&disk).unwrap();
+        let after = disk.after_power_loss(seed);
+        assert_eq!(quarantined(&after), 1, "seed {seed}");
+        assert_eq!(after.stat(&path).unwrap(), None, "seed {seed}");
+        reopen(&after);
+    }
+}
+
+#[test]
 fn a_torn_end_is_cut_and_nothing_is_said() {
     let disk = directory();
     let path = place().segment(11);
