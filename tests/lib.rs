@@ -14,5 +14,5 @@ mod survive;
 
 pub use dump::{acknowledged, ahead, is_known_whole};
 pub use loss::Reported;
-pub use stage::{ENOUGH, Stage, http, length};
+pub use stage::{ENOUGH, Stage, http, is_long, length};
 pub use survive::{End, Outcome, survive};

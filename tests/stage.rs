@@ -14,8 +14,12 @@ pub const ENOUGH: Duration = Duration::from_secs(60);
 
 /// How long writers write: the 30 seconds where `IRONTAIL_LONG` asks for it.
 pub fn length() -> Duration {
-    let long = std::env::var_os("IRONTAIL_LONG").is_some_and(|value| value == "1");
-    Duration::from_secs(if long { 30 } else { 8 })
+    Duration::from_secs(if is_long() { 30 } else { 8 })
+}
+
+/// Whether scenarios run at full length.
+pub fn is_long() -> bool {
+    std::env::var_os("IRONTAIL_LONG").is_some_and(|value| value == "1")
 }
 
 /// The directories of a scenario, and its seed.
@@ -126,6 +130,14 @@ impl Stage {
         names
             .flatten()
             .any(|name| name.file_name().to_string_lossy().starts_with("logtail_buffer_file_"))
+    }
+
+    /// Raw bytes of requests that lie in the spool.
+    pub fn spooled_bytes(&self) -> u64 {
+        let dump = self.dump();
+        let requests = dump["requests"].as_array().map_or(&[][..], Vec::as_slice).iter();
+        let spooled = requests.filter(|request| !request["spooled"].is_null());
+        spooled.filter_map(|request| request["bytes"].as_u64()).sum()
     }
 
     /// Whether a request waits for its answer, in the spool or not.

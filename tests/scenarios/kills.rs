@@ -3,9 +3,20 @@
 use std::time::Duration;
 
 use testkit::{Destination, Faults, Rotation, Verdict, WriterPlan, until};
-use tests::{ENOUGH, End, Outcome, Stage, length, survive};
+use tests::{ENOUGH, End, Outcome, Stage, is_long, length, survive};
 
 fn ten_kills(stage: &Stage, faults: Faults, rotation: Rotation) -> Outcome {
+    kills(stage, faults, rotation, 10, length())
+}
+
+/// So many kills within `lasting` under the fast rotating writer.
+fn kills(
+    stage: &Stage,
+    faults: Faults,
+    rotation: Rotation,
+    count: usize,
+    lasting: Duration,
+) -> Outcome {
     let destination = Destination::start(faults);
     stage.pipeline_to_http(&destination.url());
     let plans = vec![WriterPlan {
@@ -15,8 +26,8 @@ fn ten_kills(stage: &Stage, faults: Faults, rotation: Rotation) -> Outcome {
         line_len: 120,
         rotation: Some((rotation, Duration::from_secs(2))),
     }];
-    let ends = [End::Kill; 10];
-    survive(|| stage.run(), &destination, plans, length(), &ends, stage.seed)
+    let ends = vec![End::Kill; count];
+    survive(|| stage.run(), &destination, plans, lasting, &ends, stage.seed)
 }
 
 #[test]
@@ -24,6 +35,22 @@ fn ten_kills_under_rename_rotation_repeat_nothing_by_key() {
     let stage = Stage::new();
     let outcome = ten_kills(&stage, Faults::none(), Rotation::Rename { keep: 5 });
     outcome.verdict.assert_exactly_once_by_key();
+    assert_eq!(outcome.last().code, Some(0));
+}
+
+/// A hundred kills, one a second (twenty in short).
+#[test]
+fn a_hundred_kills_repeat_nothing_but_unanswered_requests() {
+    let count = if is_long() { 100 } else { 20 };
+    let stage = Stage::new();
+    let lasting = Duration::from_secs(count as u64);
+    let rotation = Rotation::Rename { keep: 5 };
+    let outcome = kills(&stage, Faults::none(), rotation, count, lasting);
+    let verdict = &outcome.verdict;
+    verdict.assert_exactly_once_by_key();
+    // One sender: a kill leaves one request without a journaled answer at most.
+    assert!(verdict.resends <= count as u64, "{verdict}");
+    assert!(verdict.repeated_raw == 0 || verdict.resends > 0, "{verdict}");
     assert_eq!(outcome.last().code, Some(0));
 }
 

@@ -15,4 +15,6 @@ mod restore_order;
 mod rotation;
 mod saved_config;
 mod shutdown;
+mod spool;
+mod storage;
 mod takeover;

@@ -56,6 +56,8 @@ pub struct Delivery {
     last_time: AtomicI64,
     resends: Mutex<VecDeque<OpenRequest>>,
     outage: Mutex<Option<Outage>>,
+    /// When it was said that the state cannot be written.
+    trouble: Mutex<Option<Instant>>,
 }
 
 struct Outage {
@@ -83,6 +85,7 @@ impl Delivery {
             last_time: AtomicI64::new(last_time),
             resends: Mutex::default(),
             outage: Mutex::default(),
+            trouble: Mutex::default(),
         }
     }
 
@@ -134,9 +137,23 @@ impl Delivery {
         outage.as_ref().map_or(Duration::ZERO, |outage| now.saturating_duration_since(outage.since))
     }
 
-    /// Notes that the state directory or the spool could not be used.
+    /// Notes that the state directory or the spool could not be used: said at once and then once
+    /// a minute, whatever the destination does.
     pub fn say_state(&self, error: &dyn std::error::Error) {
-        self.failed(&format!("the state cannot be written: {error}"), Instant::now());
+        let now = Instant::now();
+        let mut said = self.trouble.lock().expect("no holder panics");
+        if said.is_none_or(|said| now.saturating_duration_since(said) >= OUTAGE_SAID_EVERY) {
+            *said = Some(now);
+            let name = &self.terms.name;
+            log::error!("{name}: progress cannot be written, waiting: {error}; nothing is lost");
+        }
+    }
+
+    /// Notes that the state directory can be used again.
+    pub fn state_works(&self) {
+        if self.trouble.lock().expect("no holder panics").take().is_some() {
+            log::info!("{}: progress can be written again", self.terms.name);
+        }
     }
 
     /// Notes that the destination answered.

@@ -345,10 +345,15 @@ impl Shared {
         delivery: &Delivery,
         write: impl Fn(&Checkpoint) -> Result<T, checkpoint::Error>,
     ) -> Result<T, Stop> {
-        let failed = |error: &checkpoint::Error| {
-            delivery.failed(&format!("progress cannot be written: {error}"), Instant::now());
-        };
-        self.insist(write, failed)
+        let mut has_failed = false;
+        let value = self.insist(write, |error| {
+            has_failed = true;
+            delivery.say_state(error);
+        })?;
+        if has_failed {
+            delivery.state_works();
+        }
+        Ok(value)
     }
 
     /// The same for what belongs to no delivery.

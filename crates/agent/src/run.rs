@@ -36,6 +36,8 @@ use crate::threads::{Flag, spawn, spawn_loop};
 
 /// How often what was journaled is made safe from power loss.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// How soon a snapshot that failed is tried again.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(5);
 /// How long a thread that was told to stop may take before it is left behind.
 const LEAVE_BEHIND: Duration = Duration::from_millis(200);
 
@@ -345,31 +347,36 @@ fn wait_for_reason(
 pub fn keep_checkpoint(shared: &Shared, interval: Duration) {
     let Shared { checkpoint, stop, board, .. } = shared;
     let mut snapshot = crate::follow::Every::new(interval, Instant::now());
-    let mut failing = false;
+    // A snapshot that failed is tried again then.
+    let mut owed: Option<Instant> = None;
+    let mut was_failing = false;
     while !stop.wait(SYNC_EVERY) {
         pulse::beat();
+        let now = Instant::now();
         let mut result = Ok(());
-        if checkpoint.last_sequence() > checkpoint.durable_sequence() || failing {
+        if checkpoint.last_sequence() > checkpoint.durable_sequence() || was_failing {
             result = checkpoint.sync();
         }
-        if result.is_ok() && snapshot.is_due(Instant::now()) {
+        if result.is_ok() && (snapshot.is_due(now) || owed.is_some_and(|at| now >= at)) {
             result = checkpoint.snapshot(node::unix_nanos());
+            owed = result.is_err().then(|| now + SNAPSHOT_RETRY);
         }
+        let is_failing = result.is_err() || owed.is_some() || checkpoint.is_degraded();
         match result {
-            Ok(()) if failing => log::info!("progress can be written again"),
+            Ok(()) if !is_failing => board.readiness.meet(Condition::Progress),
+            Ok(()) => {}
             Err(error) => {
                 let text = format!("progress cannot be made durable: {error}");
-                if !failing {
+                if !was_failing {
                     log::error!("{text}");
                 }
                 board.readiness.miss(Condition::Progress, text);
             }
-            _ => {}
         }
-        failing = checkpoint.is_degraded();
-        if !failing {
-            board.readiness.meet(Condition::Progress);
+        if was_failing && !is_failing {
+            log::info!("progress can be made durable again");
         }
+        was_failing = is_failing;
     }
 }
 

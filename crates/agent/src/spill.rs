@@ -269,6 +269,7 @@ pub fn put(
     shared.persist(delivery, |c| c.spooled(request, place.segment, place.position))?;
     delivery.account.add(Count::SpooledBytes, open.bounds.len());
     spilled.insert(request, place);
+    delivery.state_works();
     Ok((Put::Done, 0))
 }
 

@@ -28,7 +28,7 @@ fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
 ///
 /// # Errors
 /// A sentence that says which package has it.
-pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
+pub fn program(name: &str) -> Result<PathBuf, String> {
     let found = PLACES.iter().map(|place| PathBuf::from(place).join(name));
     found.into_iter().find(|path| path.is_file()).ok_or_else(|| {
         let package = pairs().find(|(program, _)| *program == name);
@@ -42,7 +42,7 @@ pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
 /// # Panics
 /// Where it is missing and `IRONTAIL_REQUIRE=1`.
 #[track_caller]
-pub(crate) fn or_left_out<T>(what: Result<T, String>) -> Option<T> {
+pub fn or_left_out<T>(what: Result<T, String>) -> Option<T> {
     match what {
         Ok(there) => Some(there),
         Err(missing) if std::env::var_os("IRONTAIL_REQUIRE").is_some_and(|value| value == "1") => {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// Clock ticks a second in /proc/PID/stat: USER_HZ, which Linux fixes at 100.
@@ -16,6 +17,17 @@ pub struct Usage {
     pub rss_peak_bytes: u64,
     /// Bytes that it has read by any read call.
     pub read_bytes: u64,
+}
+
+/// Bytes of files below `dir` that have no name any more and that a process holds open.
+pub fn pinned_bytes(pid: u32, dir: &Path) -> u64 {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let deleted = entries.filter(|entry| {
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        target.starts_with(dir) && target.to_string_lossy().ends_with(" (deleted)")
+    });
+    // One that was closed meanwhile has no metadata.
+    deleted.map(|entry| fs::metadata(entry.path()).map_or(0, |meta| meta.len())).sum()
 }
 
 impl Usage {
