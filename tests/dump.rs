@@ -36,9 +36,9 @@ fn newest<'d>(dump: &'d Value, path: &Path) -> Option<&'d Value> {
     ours.max_by_key(|file| file["generation"].as_u64())
 }
 
-/// A line that the state calls acknowledged although it has not arrived; only the last lines
-/// before each file's progress are looked at. Rotations may go on meanwhile: files that are
-/// gone, or are no longer what they were, prove nothing.
+/// A line that the state calls acknowledged although it has not arrived and does not wait in the
+/// spool; only the last lines before each file's progress are looked at. Rotations may go on
+/// meanwhile: files that are gone, or are no longer what they were, prove nothing.
 pub fn ahead(dump: &Value, arrivals: &Arrivals) -> Option<String> {
     files(dump).find_map(|file| {
         let real = Path::new(file["real_path"].as_str()?);
@@ -55,14 +55,28 @@ pub fn ahead(dump: &Value, arrivals: &Arrivals) -> Option<String> {
         let start = end.saturating_sub(LOOK_BACK);
         let mut bytes = vec![0; (end - start) as usize];
         opened.read_exact_at(&mut bytes, start).ok()?;
-        let missing = bytes
-            .split(|byte| *byte == b'\n')
-            .filter_map(parse_line)
-            .find(|line| line.intact && !arrivals.has(line.writer, line.sequence))?;
+        let spooled = spooled(dump, file);
+        let mut at = start;
+        let missing = bytes.split_inclusive(|byte| *byte == b'\n').find_map(|text| {
+            let from = at;
+            at += text.len() as u64;
+            let line = parse_line(text.strip_suffix(b"\n")?).filter(|line| line.intact)?;
+            let waits = spooled.iter().any(|(start, end)| (*start..*end).contains(&from));
+            (!waits && !arrivals.has(line.writer, line.sequence)).then_some(line)
+        })?;
         let (writer, sequence) = (missing.writer, missing.sequence);
         let real = real.display();
         Some(format!("progress of {real} is at {end}, line {sequence} of w{writer} did not arrive"))
     })
+}
+
+/// What of a generation waits in the spool: its bytes count as acknowledged.
+fn spooled(dump: &Value, file: &Value) -> Vec<(u64, u64)> {
+    let requests = dump["requests"].as_array().map_or(&[][..], Vec::as_slice).iter();
+    let waiting = requests.filter(|request| !request["spooled"].is_null());
+    let ranges = waiting.flat_map(|request| request["ranges"].as_array().into_iter().flatten());
+    let own = ranges.filter(|range| range[0] == file["uid"] && range[1] == file["generation"]);
+    own.filter_map(|range| Some((range[2].as_u64()?, range[3].as_u64()?))).collect()
 }
 
 fn files(dump: &Value) -> impl Iterator<Item = &Value> {
@@ -109,6 +123,17 @@ mod tests {
         assert!(ahead(&dump, &arrivals).unwrap().contains("line 49 of w3"));
         arrivals.note(lines[49]);
         assert_eq!(ahead(&dump, &arrivals), None);
+    }
+
+    #[test]
+    fn what_waits_in_the_spool_need_not_have_arrived() {
+        let (_dir, _path, mut dump) = stage(50);
+        dump["requests"] = json!([{ "ranges": [["1", 0, 0, 50 * 61]], "spooled": [1, 32] }]);
+        assert_eq!(ahead(&dump, &Arrivals::new()), None);
+        dump["requests"] = json!([{ "ranges": [["1", 0, 0, 49 * 61]], "spooled": [1, 32] }]);
+        assert!(ahead(&dump, &Arrivals::new()).unwrap().contains("line 49 of w3"));
+        dump["requests"] = json!([{ "ranges": [["1", 0, 0, 50 * 61]], "spooled": null }]);
+        assert!(ahead(&dump, &Arrivals::new()).is_some(), "only what lies in the spool waits");
     }
 
     #[test]

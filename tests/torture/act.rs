@@ -72,12 +72,9 @@ impl<'s> Sufferer<'s> {
         }
     }
 
-    /// What the state calls acknowledged must have arrived: progress is never ahead. What lies
-    /// in the spool is acknowledged too, and has not: then nothing is to be said.
+    /// What the state calls acknowledged must have arrived or lie in the spool: progress is never
+    /// ahead of the first byte that is neither.
     fn check_state(&mut self, destination: &Destination) {
-        if self.stage.has_spool() {
-            return;
-        }
         let ahead = destination.ledger(|ledger| tests::ahead(&self.stage.dump(), ledger.raw()));
         if let Some(ahead) = ahead {
             self.failure.get_or_insert(ahead);

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use testkit::{Destination, Verdict, Writers};
-use tests::{ENOUGH, Stage};
+use tests::{ENOUGH, Reported, Stage};
 
 use crate::act::Sufferer;
-use crate::deletes::Deleter;
+use crate::deletes::{Deleter, When};
 use crate::scenario::Scenario;
 
 /// The agent is left alone between two acts for at most this long.
@@ -33,7 +33,7 @@ pub fn run(scenario: &Scenario, lasting: Duration, seed: u64) -> Ordeal {
     stage.pipeline_to_http(&destination.url());
     let mut sufferer = Sufferer::start(&stage);
     let writers = Writers::start((scenario.writers)(&stage));
-    let mut deleter = scenario.deletes.then(|| Deleter::new(&stage));
+    let mut deleter = scenario.deletes.map(|when| Deleter::new(&stage, when));
     let start = Instant::now();
     while start.elapsed() < lasting && sufferer.failure.is_none() {
         let peace = Instant::now() + PEACE_MAX.mul_f64(random.f64());
@@ -50,7 +50,11 @@ pub fn run(scenario: &Scenario, lasting: Duration, seed: u64) -> Ordeal {
     wait_for_the_rest(&destination, written.iter().map(|one| one.lines).sum());
     let verdict = destination.ledger(|ledger| Verdict::of_ledger(&written, ledger));
     let kills = sufferer.kills;
-    let failure = sufferer.end(ENOUGH).or_else(|| failure_of(&verdict));
+    let failure = sufferer.end(ENOUGH);
+    let failure = failure.or_else(|| match scenario.deletes {
+        Some(When::Known) => failure_of_reports(&stage, &destination, &verdict),
+        _ => failure_of(&verdict),
+    });
     if let Some(failure) = &failure {
         println!("{}: {failure}; see {}", scenario.name, stage.keep().display());
     }
@@ -61,6 +65,21 @@ fn failure_of(verdict: &Verdict) -> Option<String> {
     let wrong = verdict.lost + verdict.repeated_by_key + verdict.damaged + verdict.unkeyed;
     let right = wrong == 0 && verdict.complaints.is_empty() && verdict.written > 0;
     (!right).then(|| verdict.to_string())
+}
+
+/// Where files are deleted unread, what is lost must be what was reported, to the byte.
+fn failure_of_reports(
+    stage: &Stage,
+    destination: &Destination,
+    verdict: &Verdict,
+) -> Option<String> {
+    let said = std::fs::read_to_string(stage.agent_log()).unwrap_or_default();
+    let reported = destination.ledger(|ledger| Reported::of(&said, ledger));
+    let (lost, again) = (Deleter::bytes(verdict.lost), Deleter::bytes(verdict.repeated_by_key));
+    println!("{lost} bytes lost, {} reported", reported.lost());
+    let wrong = verdict.damaged + verdict.unkeyed;
+    let right = lost == reported.lost() && again <= reported.again && wrong == 0;
+    (!right || !verdict.complaints.is_empty()).then(|| format!("{verdict}; {reported:?}"))
 }
 
 fn wait_for_the_rest(destination: &Destination, lines: u64) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use testkit::{Faults, Rotation, WriterPlan};
 use tests::Stage;
 
+use crate::deletes::When;
+
 /// What may be done to a running agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -24,8 +26,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// The writers.
     pub writers: fn(&Stage) -> Vec<WriterPlan>,
-    /// Whether one more writer deletes each of its files once it is acknowledged.
-    pub deletes: bool,
+    /// When one more writer deletes each of its files, if there is one.
+    pub deletes: Option<When>,
     /// How the destination fails, by seed.
     pub faults: fn(u64) -> Faults,
     /// What is done, each as likely as it stands here.
@@ -39,35 +41,42 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             name: "rename rotation, SIGKILL",
             writers: |stage| vec![fast(stage, Rotation::Rename { keep: 5 })],
-            deletes: false,
+            deletes: None,
             faults: |_| Faults::none(),
             acts: &[Kill],
         },
         Scenario {
             name: "copytruncate at quiet moments, SIGKILL",
             writers: |stage| vec![fast(stage, Rotation::CopyTruncate { keep: 5 })],
-            deletes: false,
+            deletes: None,
             faults: |_| Faults::none(),
             acts: &[Kill],
         },
         Scenario {
             name: "40 writers, faulty destination, SIGKILL",
             writers: forty,
-            deletes: false,
+            deletes: None,
             faults: faulty,
             acts: &[Kill],
         },
         Scenario {
             name: "files deleted once acknowledged, SIGKILL",
             writers: |_| Vec::new(),
-            deletes: true,
+            deletes: Some(When::Acknowledged),
             faults: faulty,
             acts: &[Kill],
         },
         Scenario {
+            name: "files deleted without acknowledgement, SIGKILL and outages",
+            writers: |_| Vec::new(),
+            deletes: Some(When::Known),
+            faults: faulty,
+            acts: &[Kill, Outage],
+        },
+        Scenario {
             name: "everything at once, all signals and outages",
             writers: forty,
-            deletes: true,
+            deletes: Some(When::Acknowledged),
             faults: faulty,
             acts: &[Kill, Kill, Kill, Term, Freeze, Outage],
         },
