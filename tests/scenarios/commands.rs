@@ -176,7 +176,8 @@ fn the_second_agent_on_a_state_directory_waits_and_then_says_who_holds_it() {
     let first = stage.run().start();
     destination.wait_lines(100, ENOUGH);
     let mut refused = stage.run().env("IRONTAIL_STATE_LOCK_WAIT", "1").start();
-    assert_eq!(refused.wait_exit(ENOUGH), Some(2), "{}", refused.log());
+    // It waits a second; one that takes no lock never ends.
+    assert_eq!(refused.wait_exit(Duration::from_secs(20)), Some(2), "{}", refused.log());
     let state = stage.state();
     assert!(refused.log().contains(state.to_str().unwrap()), "{}", refused.log());
 

@@ -207,7 +207,7 @@ fn what_is_journaled_is_durable_soon() {
     let keeper = crate::threads::spawn("checkpoint", keeper).unwrap();
     let begin = Instant::now();
     while checkpoint.durable_sequence() < checkpoint.last_sequence() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "nobody syncs");
+        assert!(begin.elapsed() < Duration::from_secs(20), "nobody syncs");
         world.running.raised().wait(Duration::from_millis(10));
     }
     world.running.raise();

@@ -157,6 +157,26 @@ fn an_output_moved_away_while_running_is_begun_anew() {
 }
 
 #[test]
+fn what_was_cut_where_it_went_does_not_come_back_with_a_power_loss() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let (mut agent, _) = Agent::start(&disk, options(), None).unwrap();
+        agent.send(1, "a\n");
+        agent.commit();
+        agent.send(2, "b\n");
+        let file = disk.open(Path::new(OUT)).unwrap();
+        file.sync_data().unwrap(); // As the kernel does by itself after a while.
+        disk.rename(Path::new(OUT), Path::new("/out/app.log.1")).unwrap();
+        disk.sync_dir(Path::new("/out")).unwrap();
+        let disk = disk.after_kill();
+        // From here on the journal names the new output, and nobody looks at the old one.
+        Agent::start(&disk, options(), Some(&agent.receipt)).unwrap();
+        let disk = disk.after_power_loss(seed);
+        assert_eq!(read(&disk, "/out/app.log.1"), "a\n", "seed {seed}");
+    }
+}
+
+#[test]
 fn what_was_sent_before_a_move_is_cut_where_it_went() {
     let disk = SimDisk::new(1);
     let (mut agent, _) = Agent::start(&disk, options(), None).unwrap();
