@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use record::FileUid;
+use record::{FileSeen, FileUid};
 
 use crate::files::Generation;
 use crate::identity::Known;
@@ -88,10 +88,16 @@ impl Absents {
         self.table.values()
     }
 
-    /// The family of a generation that was in a file of this inode number.
-    pub(crate) fn family_of(&self, inode: u64) -> Option<&Path> {
-        let generation = self.by_inode.get(&inode)?.first()?;
-        Some(&self.table[generation].known.seen.logical)
+    /// The family of a generation that was in a file of this inode number, born then where that is
+    /// known of both.
+    pub(crate) fn family_of(&self, inode: u64, birth: Option<i64>) -> Option<&Path> {
+        let generations = self.by_inode.get(&inode)?.iter();
+        let mut seen = generations.map(|generation| &self.table[generation].known.seen);
+        let may_be_it = |seen: &&FileSeen| {
+            let old = seen.identity.birth;
+            old.is_none() || birth.is_none() || old == birth
+        };
+        seen.find(may_be_it).map(|seen| &*seen.logical)
     }
 
     /// Those of a family, and those that were in files of these inode numbers.
@@ -198,9 +204,12 @@ mod tests {
         let family = Path::new("/logs/app.log");
         assert_eq!(absents.candidates(family, &[]).len(), 2);
         assert_eq!(absents.candidates(Path::new("/other"), &[6, 7]), [(FileUid(6), 0)]);
-        assert_eq!(absents.family_of(5), Some(family));
+        assert_eq!(absents.family_of(5, None), Some(family));
+        assert_eq!(absents.family_of(5, Some(7)), Some(family));
+        assert_eq!(absents.family_of(5, Some(8)), None, "its inode number was given out again");
         assert!(absents.remove((FileUid(5), 0)).is_some());
-        assert_eq!((absents.family_of(5), absents.family_of(6)), (None, Some(family)));
+        assert_eq!(absents.family_of(5, None), None);
+        assert_eq!(absents.family_of(6, None), Some(family));
         assert_eq!(absents.next_generation(FileUid(5)), 1);
         assert_eq!(absents.next_generation(FileUid(9)), 0);
     }

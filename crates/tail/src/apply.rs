@@ -94,7 +94,15 @@ impl Tail {
         self.absents.remove(generation);
         let (uid, generation) = generation;
         let reached = known.anchors.last().copied().unwrap_or_default();
-        let seed = Seed { uid, generation, logical, reached, settled, start: 0, is_known: true };
+        let seed = Seed {
+            uid,
+            generation,
+            logical,
+            reached,
+            settled,
+            start: 0,
+            known: Some((known.seen.head, known.seen.signature)),
+        };
         self.begin_source(id, file, seed);
     }
 
@@ -150,7 +158,7 @@ impl Tail {
             reached: anchor_at(&**file, start).unwrap_or_default(),
             settled: start,
             start,
-            is_known: false,
+            known: None,
         };
         self.begin_source(id, file, seed);
     }
@@ -186,7 +194,7 @@ impl Tail {
             reached: Anchor::default(),
             settled: 0,
             start: 0,
-            is_known: false,
+            known: None,
         };
         self.begin_source(id, file, seed);
     }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use record::{Anchor, FileSeen, FileUid};
+use record::{Anchor, FileSeen, FileUid, Head, Signature};
 
-use crate::bytes::begin;
+use crate::bytes::{anchor_fits, begin, head_fits};
 use crate::descriptor::Descriptor;
 use crate::files::{Id, Wanting};
 use crate::identity::Known;
@@ -26,28 +26,39 @@ pub(crate) struct Seed {
     pub(crate) settled: u64,
     /// The first byte that is wanted.
     pub(crate) start: u64,
-    pub(crate) is_known: bool,
+    /// How it began when it was known before.
+    pub(crate) known: Option<(Head, Signature)>,
 }
 
 impl Tail {
     pub(crate) fn begin_source(&mut self, id: Id, file: &Arc<Descriptor>, seed: Seed) {
         let Some(record) = self.files.get(id) else { return };
         let Ok(identity) = identity(file) else { return };
-        let (begin, size) = (begin(&**file), record.size());
+        let (mut begin, size) = (begin(&**file), record.size());
         let rotated = record.suffix.is_some() || record.family != seed.logical;
         let nuls = (!self.options.same_boot && record.at_start && !file.is_packed())
             .then(|| nuls_at_end(&**file, size));
+        if let Some((start, _)) = nuls.flatten() {
+            begin.truncate(start as usize);
+        }
+        let fresh = (fingerprint::head(&begin), fingerprint::signature(&begin));
+        // It may have been truncated since it was decided that this is it.
+        let stays = |head: Head| match seed.reached.offset {
+            0 => head_fits(&&begin[..], head),
+            _ => anchor_fits(&**file, seed.reached),
+        };
+        let (head, signature) = seed.known.filter(|(head, _)| !stays(*head)).unwrap_or(fresh);
         let seen = FileSeen {
             uid: seed.uid,
             generation: seed.generation,
             identity,
-            head: fingerprint::head(&begin),
-            signature: fingerprint::signature(&begin),
+            head,
+            signature,
             logical: seed.logical.clone(),
             real: record.real.clone(),
             size,
         };
-        let foreign = match seed.is_known || seed.generation > 0 {
+        let foreign = match seed.known.is_some() || seed.generation > 0 {
             true => Vec::new(),
             false => self.foreigns.of(record.stat.key(), &begin, size),
         };
@@ -76,7 +87,7 @@ impl Tail {
                 self.events.push(Event::Found(Found {
                     source: Arc::clone(&source),
                     targets,
-                    known: seed.is_known,
+                    known: seed.known.is_some(),
                     at_start,
                     member,
                     start: seed.start,

@@ -33,7 +33,6 @@ impl Bytes for File {
     }
 }
 
-#[cfg(test)]
 impl Bytes for &[u8] {
     fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
         let rest = usize::try_from(offset).ok().and_then(|at| self.get(at..)).unwrap_or_default();

@@ -75,6 +75,9 @@ impl Tail {
             if !self.refresh_head(id, stat.size) {
                 return self.doubt(id);
             }
+            if source.take_new_head() {
+                self.events.push(Event::Seen(Arc::clone(&source)));
+            }
             source.resize(stat.size, true, self.now);
             self.events.push(Event::Grew(source));
         } else if stat.size < old.size || (stat.modified != old.modified && is_rewritten(file)) {
@@ -135,12 +138,13 @@ impl Tail {
             return true;
         }
         let Ok(file) = source.descriptor() else { return true };
-        if !head_fits(&*file, head) {
+        // The proof of the position comes second: with it these are the first bytes of what was
+        // read.
+        let (begin, reached) = (begin(&*file), source.reached());
+        if !head_fits(&&begin[..], head) || !anchor_fits(&*file, reached) {
             return false;
         }
-        if source.refresh_head(&begin(&*file)) {
-            self.events.push(Event::Seen(Arc::clone(source)));
-        }
+        source.refresh_head(&begin, reached);
         true
     }
 }

@@ -89,6 +89,7 @@ mod settle;
 mod source;
 mod start;
 mod tail;
+mod take_in;
 mod target;
 mod tree;
 mod unwanted;

@@ -77,13 +77,25 @@ impl Tail {
     /// Sorts arrivals by family: what they are is decided for a family at a time.
     pub(crate) fn group_arrivals(&mut self) {
         for here in std::mem::take(&mut self.arrivals) {
-            let known = self.absents.family_of(here.stat.inode).map(Path::to_path_buf);
             let claimed = here.claims.as_ref().map(|claims| claims.logical.clone());
-            if let Some(family) = known.or(claimed) {
+            if let Some(family) = self.known_family(&here).or(claimed) {
                 self.arrived.entry(family.clone()).or_default().push(here);
                 self.queue(family);
             }
         }
+    }
+
+    /// The family of the generation that was in a file. Inode numbers are given out again, and a
+    /// new file is looked for in its own family: elsewhere it would be missed there as the copy
+    /// that it may be.
+    fn known_family(&self, here: &Here) -> Option<PathBuf> {
+        let family = self.absents.family_of(here.stat.inode, None)?;
+        if here.claims.as_ref().is_none_or(|claims| claims.logical == family) {
+            return Some(family.to_path_buf());
+        }
+        let (file, _) = open(&self.shared.trees, &here.real).ok()?;
+        let found = identity(&file).ok().filter(|found| found.inode == here.stat.inode)?;
+        self.absents.family_of(found.inode, found.birth).map(Path::to_path_buf)
     }
 
     pub(crate) fn queue(&mut self, family: PathBuf) {

@@ -17,6 +17,7 @@ use crate::descriptor::Descriptor;
 use crate::fetch::{Fetch, Fetched};
 use crate::piece::Piece;
 use crate::position::{Position, Shown, Span};
+use crate::source::First;
 use crate::unwanted::{Hole, hole, hole_at, unwanted};
 use crate::{Error, Framing, Raw, Source, fingerprint};
 
@@ -41,18 +42,6 @@ struct Ask<'a> {
     behind: usize,
     max: usize,
     now: Instant,
-}
-
-/// How much more is read at a time of a group that is longer than a read, and how much of a
-/// compressed file at most.
-const STEP_BYTES: usize = 64 * 1024;
-
-/// What lies in the buffer's room.
-struct Run {
-    count: usize,
-    /// Whether the file ends with it.
-    is_end: bool,
-    place: Cut,
 }
 
 /// What a step of a read came to.
@@ -216,34 +205,15 @@ impl Reader {
         }
         let bytes = &*ask.raw.room(run.count);
         // Nothing stands before the first byte: there the head is the proof.
-        if span.from == 0 && !self.source.begins_as(bytes, run.is_end) {
+        let first = (span.from == 0).then_some(First { bytes, is_all: run.is_end });
+        if first.is_some_and(|first| !first.fits(self.source.head())) {
             return Err(self.changed(0));
         }
         let unwanted = unwanted(self.source.generation(), before, bytes);
-        if unwanted > 0 {
-            let after = span.from + unwanted as u64;
-            let after = after
-                + if unwanted == run.count && !file.is_packed() { hole_at(file, after) } else { 0 };
-            position.pass(after - span.from, anchor_at(&Fetched(&self.fetch, file), after));
-            return Ok(Step::Again);
-        }
-        if bytes[0] == 0 && !span.is_gap && !file.is_packed() {
-            let size = self.source.size();
-            let is_final = self.source.is_rotated() || self.source.is_vanishing();
-            match hole(file, span.from) {
-                Hole::Before(data) => {
-                    position.pass(data - span.from, anchor_at(&Fetched(&self.fetch, file), data));
-                    return Ok(Step::Again);
-                }
-                Hole::ToEnd if is_final && size > span.from => {
-                    position.pass(size - span.from, anchor_at(&Fetched(&self.fetch, file), size));
-                    return Ok(Step::Again);
-                }
-                Hole::ToEnd => {
-                    self.wait(position, size);
-                    return Ok(Step::Done(None));
-                }
-                Hole::None => {}
+        if unwanted > 0 || (bytes[0] == 0 && !span.is_gap && !file.is_packed()) {
+            let is_all = unwanted == run.count;
+            if let Some(step) = self.pass_over(position, file, span.from, unwanted, is_all) {
+                return Ok(step);
             }
         }
         let loaded = span.from + run.count as u64;
@@ -268,9 +238,11 @@ impl Reader {
             };
         // What waits for nothing any more.
         let is_last = !rest.is_empty() && (goes_on || self.source.has_ended());
+        if !self.source.reach(Anchor { offset: end, hash: anchor }, first) {
+            return Err(self.changed(0));
+        }
         ask.raw.advance(len);
         position.take(Anchor { offset: end, hash: anchor });
-        self.source.reach(Anchor { offset: end, hash: anchor });
         if is_all && end < loaded {
             self.wait(position, loaded);
         } else if is_all && self.fetch.is_over() {
@@ -280,91 +252,34 @@ impl Reader {
         Ok(Step::Done(Some(Piece { start: span.from, end, anchor, more, open })))
     }
 
-    /// Reads a span, and what stands before it.
-    fn load_proven<'a>(
-        &self,
-        position: &Position,
-        file: &Descriptor,
-        span: &Span,
-        ask: &mut Ask,
-        before: &'a mut [u8; ANCHOR_LEN as usize],
-    ) -> Result<(Run, &'a [u8]), Error> {
-        if !file.is_packed() {
-            let run = self.load(file, position, span, ask)?;
-            return Ok((run, self.proven(position, file, span.from, before)?));
-        }
-        // Nobody truncates it, and going back costs much.
-        ask.max = ask.max.min(STEP_BYTES);
-        let before = self.proven(position, file, span.from, before)?;
-        let run = self.load(file, position, span, ask)?;
-        self.correct_size(span.from + run.count as u64, run.is_end);
-        Ok((run, before))
-    }
-
-    /// Reads a span into the buffer's room, more than `max` only where one record is longer.
-    fn load(
-        &self,
-        file: &Descriptor,
-        position: &Position,
-        span: &Span,
-        ask: &mut Ask,
-    ) -> Result<Run, Error> {
-        let longest = self.framing.longest() + 1;
-        let max = match self.framing {
-            _ if !position.has_partial() => ask.max,
-            // What was searched in vain may be longer than a usual read.
-            Framing::Lines => ask.max.max(longest),
-            Framing::Groups { .. } => ask.max + (position.searched - span.from) as usize,
-        };
-        let mut want = span.within(max.min(longest.max(ask.max)));
-        let mut count = 0;
-        loop {
-            let before = count;
-            count += self.fill(file, span.from + count as u64, &mut ask.raw.room(want)[count..])?;
-            let is_end = count < want;
-            let bytes = ask.raw.room_behind(ask.behind, count);
-            // Of what is longer than a usual read one record is enough.
-            let first = match self.framing {
-                Framing::Lines if before > 0 => {
-                    memchr::memchr(b'\n', &bytes[ask.behind + before..])
-                }
-                _ => None,
-            };
-            let place = match first {
-                Some(at) => Cut::At(before + at + 1),
-                None => self.framing.cut(bytes, ask.behind, !is_end, span.is_all(count)),
-            };
-            if place != Cut::Longer {
-                return Ok(Run { count, is_end, place });
-            }
-            let step = match self.framing {
-                Framing::Lines if !file.is_packed() => longest,
-                _ => STEP_BYTES,
-            };
-            want = span.within((count + step).min(longest)).max(count + 1);
-        }
-    }
-
-    /// Looks at what was written after a line that was searched for its end in vain: whether it
-    /// may be cut now. Reads only that, so that a line that grows slowly is not read over and over.
-    fn partial_may_end(
+    /// Passes over bytes that nobody wants: the first `unwanted` of a span, or a hole. `is_all`:
+    /// they are all that was loaded.
+    fn pass_over(
         &self,
         position: &mut Position,
         file: &Descriptor,
-        ask: &mut Ask,
-    ) -> Result<bool, Error> {
-        let room = ask.raw.room(ask.max);
-        let count = self.fill(file, position.searched, room)?;
-        let searched = position.searched + count as u64;
-        let has_end = memchr::memchr(b'\n', &room[..count]).is_some();
-        let is_longest = searched - position.next().from > self.framing.longest() as u64;
-        let is_behind = self.source.size() > searched;
-        let is_over = self.is_silent(ask.now) || self.goes_on_elsewhere();
-        if has_end || is_longest || is_behind || is_over {
-            return Ok(true);
+        from: u64,
+        unwanted: usize,
+        is_all: bool,
+    ) -> Option<Step> {
+        let size = self.source.size();
+        let is_final = self.source.is_rotated() || self.source.is_vanishing();
+        let mut after = from + unwanted as u64;
+        if unwanted > 0 {
+            after += if is_all && !file.is_packed() { hole_at(file, after) } else { 0 };
+        } else {
+            match hole(file, from) {
+                Hole::Before(data) => after = data,
+                Hole::ToEnd if is_final && size > from => after = size,
+                Hole::ToEnd => {
+                    self.wait(position, size);
+                    return Some(Step::Done(None));
+                }
+                Hole::None => return None,
+            }
         }
-        self.wait(position, searched);
-        Ok(false)
+        position.pass(after - from, anchor_at(&Fetched(&self.fetch, file), after));
+        Some(Step::Again)
     }
 
     /// Waits for the end of a line that does not end below `searched`.
@@ -373,43 +288,11 @@ impl Reader {
         self.source.await_line(self.flush_timeout);
     }
 
-    fn fill(&self, file: &Descriptor, offset: u64, room: &mut [u8]) -> Result<usize, Error> {
-        let read = self.fetch.read(file, offset, room);
-        read.map_err(|source| Error::Read { path: self.source.real(), source })
-    }
-
-    /// What was read up to `loaded` of a compressed file tells where its end is.
-    fn correct_size(&self, loaded: u64, is_end: bool) {
-        if is_end && self.source.size() != loaded {
-            self.source.correct_size(loaded);
-        } else if !is_end && self.source.size() <= loaded {
-            self.source.correct_size(loaded + 1);
-        }
-        if self.fetch.take_damage() && is_end {
-            self.source.tell_damage(loaded);
-        }
-    }
-
-    /// The bytes before a position, checked against its proof where there is one.
-    fn proven<'a>(
-        &self,
-        position: &Position,
-        file: &Descriptor,
-        from: u64,
-        before: &'a mut [u8; ANCHOR_LEN as usize],
-    ) -> Result<&'a [u8], Error> {
-        let before = &mut before[..from.min(ANCHOR_LEN) as usize];
-        let count = Fetched(&self.fetch, file).read(from - before.len() as u64, before);
-        if count < before.len() || position.is_disproved(from, fingerprint::anchor(before)) {
-            return Err(self.changed(from));
-        }
-        Ok(before)
-    }
-
     fn changed(&self, offset: u64) -> Error {
         self.source.raise(self.source.real(), offset)
     }
 }
 
+mod load;
 #[cfg(test)]
 mod tests;

@@ -67,9 +67,15 @@ pub(crate) fn decide(
     let mut fates = vec![Fate::New; members.len()];
     by_inode(knowns, members, logical, &mut fates);
     by_copy(knowns, members, &mut fates);
-    let stay = members.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::Same(_)));
-    let stay = stay.map(|(m, _)| Alive { size: m.size, base: m.base, bytes: m.bytes });
-    let alive: Vec<Alive> = alive.iter().copied().chain(stay).collect();
+    let is_read = |(member, fate): &(&Member, &Fate)| match fate {
+        Fate::Same(_) | Fate::Next { .. } => true,
+        // The file that is written to is the original, whatever became of what was known.
+        Fate::New => member.base,
+        _ => false,
+    };
+    let read = members.iter().zip(&fates).filter(is_read);
+    let read = read.map(|(m, _)| Alive { size: m.size, base: m.base, bytes: m.bytes });
+    let alive: Vec<Alive> = alive.iter().copied().chain(read).collect();
     for (member, fate) in members.iter().zip(&mut fates) {
         if *fate == Fate::New && member.size > 0 {
             *fate = copy_of_living(member, &alive);
@@ -318,6 +324,12 @@ mod tests {
                 vec![(1, true, &shared)],
                 vec![next(Some(64))],
             ),
+            (
+                "copied, refilled, being copied again",
+                reached(&a),
+                vec![(2, false, &a), (3, false, &b), (1, true, &b)],
+                vec![Home(0), Copy, next(None)],
+            ),
             ("rewritten in place, no copy", reached(&a), vec![(1, true, &b)], vec![next(None)]),
         ];
         for (name, knowns, files, expected) in rows {
@@ -338,6 +350,12 @@ mod tests {
                 vec![(2, false, &a[..200])],
                 vec![(1, true, &a)],
                 vec![PerhapsCopy],
+            ),
+            (
+                "a copy in the making of a new file",
+                vec![(2, false, &a[..400]), (1, true, &a)],
+                vec![],
+                vec![Copy, New],
             ),
             ("an equal head alone", vec![(2, false, &banner)], vec![(1, true, &a)], vec![New]),
             ("longer than the file", vec![(2, false, &a)], vec![(1, true, &a[..960])], vec![New]),

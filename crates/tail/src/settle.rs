@@ -1,19 +1,19 @@
 //! What the files of a family are: gathers the evidence, has it decided (`restore.rs`), and hands
 //! on what was decided (`apply.rs`).
+//! Not here: how names become open files (`take_in.rs`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::bytes::{Bytes, anchor_fits, head_fits};
-use crate::claim::Claims;
 use crate::descriptor::Descriptor;
-use crate::directory::Here;
-use crate::facts::{Facts, Other, Packed, is_packed_name};
+use crate::facts::{Facts, Other, Packed};
 use crate::family::sort_oldest_first;
-use crate::files::{Doubt, Followed, Generation, Id, Wanting};
-use crate::identity::Known;
-use crate::open::{Refusal, Stat, identity, open};
+use crate::files::{Doubt, Followed, Generation, Id};
+use crate::identity::{Judgement, Known, judge};
+use crate::open::{Stat, identity};
 use crate::restore::{Alive, Fate, Member, copy_of_len, decide};
+use crate::take_in::Intake;
 use crate::{Event, Source, Tail};
 
 /// How many families are settled in one call.
@@ -35,14 +35,8 @@ pub(crate) struct Case<'a> {
     /// The files that were in doubt, oldest first, and what each is.
     pub(crate) open: Vec<(Id, Arc<Descriptor>)>,
     pub(crate) fates: Vec<Fate>,
-}
-
-/// What became of a name that was met.
-enum Intake {
-    File(Id),
-    /// It leads elsewhere by now: this directory is listed again.
-    Moved(PathBuf),
-    Nothing,
+    /// The files that are read and are not in doubt.
+    others: Vec<Id>,
 }
 
 /// A source's bytes; opened only if somebody asks for them.
@@ -76,6 +70,18 @@ impl Tail {
     }
 
     pub(crate) fn settle_family(&mut self, family: &Path) {
+        let Some(ids) = self.gather(family) else { return };
+        // A file may be truncated while others are compared with it: then all is looked at anew.
+        while let Some(case) = self.look_into(family, &ids) {
+            if self.stands(&case) {
+                return self.conclude(&case);
+            }
+        }
+    }
+
+    /// The files of a family, with those that arrived. `None`: some were rotated meanwhile, and
+    /// come before what was not; their directory is listed again first.
+    fn gather(&mut self, family: &Path) -> Option<Vec<Id>> {
         let mut ids: Vec<Id> = Vec::new();
         let mut moved = None;
         for here in self.arrived.remove(family).unwrap_or_default() {
@@ -85,44 +91,105 @@ impl Tail {
                 Intake::Nothing => {}
             }
         }
-        if let Some(dir) = moved.filter(|_| self.is_starting()) {
-            // Some were rotated meanwhile: they come before what was not.
-            return self.changed.push((dir, family.to_path_buf(), self.now));
+        if let Some(dir) = moved {
+            self.changed.push((dir, family.to_path_buf(), self.now));
+            self.leave_to_own(family, &ids);
+            return None;
         }
         ids.extend(self.files.family(family));
         ids.sort_unstable();
         ids.dedup();
-        let (mut open, mut others) = (Vec::new(), Vec::new());
-        for id in ids {
-            let Some(file) = self.files.get(id) else { continue };
-            match file.source.is_some() && file.doubt != Doubt::Changed {
-                true => others.push(id),
-                false => open.extend(self.look_again(id).map(|file| (id, file))),
-            }
+        Some(ids)
+    }
+
+    /// Looks at the files that are in doubt and decides what they are; `None`: none is, or it
+    /// takes longer to tell.
+    fn look_into<'a>(&mut self, family: &'a Path, ids: &[Id]) -> Option<Case<'a>> {
+        let is_sure = |id: &Id| {
+            let file = self.files.get(*id);
+            file.is_some_and(|file| file.source.is_some() && file.doubt != Doubt::Changed)
+        };
+        let (mut others, mut doubted): (Vec<Id>, Vec<Id>) = ids.iter().partition(|id| is_sure(id));
+        if doubted.is_empty() {
+            return None;
         }
-        let Some(mut open) = self.unpack(family, open, &others) else { return };
-        if open.is_empty() {
-            return;
-        }
-        // A copy may be seen before it is seen that its original was truncated.
+        // A copy may be seen before it is seen that its original grew, or was truncated.
+        others.iter().for_each(|id| self.look_at_file(*id));
         let rewritten: Vec<Id> = others.extract_if(.., |id| self.was_rewritten(*id)).collect();
-        for id in rewritten {
-            self.doubt(id);
-            open.extend(self.look_again(id).map(|file| (id, file)));
-        }
+        rewritten.iter().for_each(|id| self.doubt(*id));
+        doubted.extend(rewritten);
+        // A copy in the making is never longer than its original is when that is looked at last.
+        doubted.sort_by_key(|id| self.files.get(*id).is_some_and(|file| file.suffix.is_none()));
+        let open = doubted.into_iter().filter_map(|id| Some((id, self.look_again(id)?))).collect();
+        let mut open = self.unpack(family, open, &others).filter(|open| !open.is_empty())?;
         sort_oldest_first(&mut open, |(id, _)| {
             let file = self.files.get(*id).expect("it was just there");
             (file.suffix, file.stat.modified)
         });
         let (origins, knowns) = self.knowns(family, &open, &others);
         let fates = self.decide(family, &origins, &knowns, &open, &others);
-        let case = Case { family, origins, knowns, open, fates };
-        let rank = self.rank;
-        (0..case.open.len()).for_each(|at| self.apply(&case, at));
-        if self.rank > rank {
-            self.rank_base_last(&others);
+        Some(Case { family, origins, knowns, open, others, fates })
+    }
+
+    /// Whether the files with which others were compared still hold what they did.
+    fn stands(&self, case: &Case) -> bool {
+        let stays = |((id, file), fate): (&(Id, Arc<Descriptor>), &Fate)| {
+            let Some(record) = self.files.get(*id).filter(|_| !file.is_packed()) else {
+                return true;
+            };
+            let has_shrunk = Stat::of(file).is_ok_and(|stat| stat.size < record.stat.size);
+            let is_same = |known: &Known| {
+                identity(file).is_ok_and(|found| {
+                    judge(known, &found, case.family, &**file) == Judgement::Same
+                })
+            };
+            let is_known = !matches!(fate, Fate::Same(k) if !is_same(&case.knowns[*k]));
+            !has_shrunk && is_known
+        };
+        case.open.iter().zip(&case.fates).all(stays)
+            && !case.others.iter().any(|id| self.was_rewritten(*id))
+    }
+
+    /// Does what was decided, unless it is to wait for a listing.
+    fn conclude(&mut self, case: &Case) {
+        if self.may_have_copy(case) {
+            let ids: Vec<Id> = case.open.iter().map(|(id, _)| *id).collect();
+            return self.leave_to_own(case.family, &ids);
         }
-        self.tell_successors(family);
+        let rank = self.rank;
+        (0..case.open.len()).for_each(|at| self.apply(case, at));
+        if self.rank > rank {
+            self.rank_base_last(&case.others);
+        }
+        self.tell_successors(case.family);
+    }
+
+    /// Whether a copy of what is not in its file any more may be there, but not be met yet: until
+    /// a listing that began after that was seen is over.
+    fn may_have_copy(&mut self, case: &Case) -> bool {
+        let has_home = |k| case.fates.contains(&Fate::Home(k));
+        let is_homeless =
+            |fate: &Fate| matches!(fate, Fate::Next { known, .. } if !has_home(*known));
+        let mut homeless =
+            case.open.iter().zip(&case.fates).filter(|(_, fate)| is_homeless(fate)).peekable();
+        let is_any = homeless.peek().is_some();
+        for ((id, _), _) in homeless {
+            if self.files.get(*id).is_some_and(|file| !file.is_ending) {
+                self.doubt(*id);
+            }
+        }
+        is_any && self.changed.iter().any(|(_, family, _)| family == case.family)
+    }
+
+    /// Files that are left for later and that are another family's are settled with that.
+    fn leave_to_own(&mut self, family: &Path, ids: &[Id]) {
+        for id in ids {
+            if let Some(own) = self.files.get(*id).map(|file| file.family.clone())
+                && own != family
+            {
+                self.queue(own);
+            }
+        }
     }
 
     /// Readers of a file that wait for the end of what is open in it look again when a younger
@@ -164,85 +231,6 @@ impl Tail {
                 source.set_rank(self.rank);
             }
         }
-    }
-
-    /// Opens a file that arrived and makes a record of it.
-    fn take_in(&mut self, here: Here) -> Intake {
-        if let Some(id) = self.files.by_key(here.stat.key()) {
-            self.meet_again(id, here);
-            return Intake::Nothing;
-        }
-        let (file, stat) = match open(&self.shared.trees, &here.real) {
-            Ok((file, stat)) if stat.key() == here.stat.key() => (file, stat),
-            Ok(_) | Err(Refusal::Moved) => {
-                self.unreadable.remove(&here.path);
-                return match here.path.parent() {
-                    Some(dir) if self.discovery.urge_name(&here.path) => {
-                        Intake::Moved(dir.to_path_buf())
-                    }
-                    _ => Intake::Nothing,
-                };
-            }
-            Err(Refusal::Skip(reason)) => {
-                self.events.push(Event::Skipped { path: here.path, reason });
-                return Intake::Nothing;
-            }
-            Err(Refusal::Failed(error)) => {
-                let (path, error) = (here.path.clone(), error.to_string());
-                if self.unreadable.insert(path.clone(), here).is_none() {
-                    self.events.push(Event::Unreadable { path, error });
-                }
-                return Intake::Nothing;
-            }
-        };
-        self.unreadable.remove(&here.path);
-        self.inodes.insert(stat.inode);
-        let nobody = || Claims { logical: here.path.clone(), suffix: None, targets: Vec::new() };
-        let claims = here.claims.clone().unwrap_or_else(nobody);
-        let targets = self.wanting(&claims.targets);
-        let mut file_record = Followed::new(here, claims, targets, self.now, self.is_starting());
-        file_record.stat = stat;
-        let suffix = file_record.suffix;
-        let is_packed = match file_record.targets.is_empty() {
-            true => is_packed_name(&file_record.path),
-            false => suffix.is_some_and(|suffix| suffix.compressed),
-        };
-        file_record.packed = is_packed.then(Packed::default);
-        file_record.descriptor = Some(Descriptor::new(file, is_packed, &self.shared));
-        let id = self.files.insert(file_record);
-        self.warm_if_new(id);
-        Intake::File(id)
-    }
-
-    /// The targets of a name's claims, and whether their first searches go on.
-    pub(crate) fn wanting(&self, claimed: &[(usize, bool)]) -> Vec<Wanting> {
-        let there =
-            claimed.iter().filter(|(target, _)| self.discovery.targets.get(*target).is_some());
-        let wanting = |(target, member): &(usize, bool)| {
-            let at_start = self.is_starting() || self.discovery.is_newcomer(*target);
-            Wanting { target: *target, member: *member, at_start }
-        };
-        there.map(wanting).collect()
-    }
-
-    /// The open file of a record that is in doubt, looked at once more.
-    fn look_again(&mut self, id: Id) -> Option<Arc<Descriptor>> {
-        let shared = Arc::clone(&self.shared);
-        let file = self.files.get_mut(id)?;
-        let descriptor = match file.is_open() {
-            true => file.open().ok()?,
-            false => {
-                let (opened, stat) = open(&shared.trees, &file.real).ok()?;
-                let is_packed = file.packed.is_some();
-                (stat.key() == file.stat.key())
-                    .then(|| Descriptor::new(opened, is_packed, &shared))?
-            }
-        };
-        file.stat = Stat::of(&descriptor).ok()?;
-        if file.source.is_none() {
-            file.descriptor = Some(Arc::clone(&descriptor));
-        }
-        Some(descriptor)
     }
 
     /// What is known that the open files may be.
@@ -307,7 +295,7 @@ impl Tail {
         let alive: Vec<Alive> = living
             .iter()
             .map(|(file, source)| Alive {
-                size: if file.packed.is_some() { source.0.size() } else { file.stat.size },
+                size: source.0.size_now(),
                 base: file.suffix.is_none(),
                 bytes: source,
             })

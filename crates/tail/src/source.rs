@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use record::{Anchor, FileSeen, FileUid, Head, Identity, Signature};
+use record::{Anchor, FileSeen, FileUid, HEAD_LEN_MAX, Head, Identity, Signature};
 
-use crate::Error;
 use crate::descriptor::{Descriptor, Shared};
-use crate::open::{Refusal, identity, open};
+use crate::open::{Refusal, Stat, identity, open};
+use crate::{Error, fingerprint};
 
 /// One generation of a file.
 #[derive(Debug)]
@@ -55,6 +55,17 @@ pub(crate) struct Place {
     pub(crate) is_packed: bool,
     /// Whether the bytes are nowhere any more.
     pub(crate) lost: bool,
+    /// Whether the head has become longer since the watcher last asked.
+    pub(crate) has_new_head: bool,
+}
+
+impl Place {
+    /// The file begins with these bytes.
+    pub(crate) fn begin_with(&mut self, bytes: &[u8]) {
+        let (old, begin) = (self.head, &bytes[..bytes.len().min(HEAD_LEN_MAX as usize)]);
+        (self.head, self.signature) = (fingerprint::head(begin), fingerprint::signature(begin));
+        self.has_new_head |= self.head != old;
+    }
 }
 
 /// What a source begins with.
@@ -67,6 +78,24 @@ pub(crate) struct Birth {
     pub(crate) settled: u64,
     pub(crate) nuls: Option<(u64, u64)>,
     pub(crate) descriptor: Arc<Descriptor>,
+}
+
+/// The first bytes of a source, as a reader met them.
+#[derive(Clone, Copy)]
+pub(crate) struct First<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Whether there are no more.
+    pub(crate) is_all: bool,
+}
+
+impl First<'_> {
+    /// Whether they are what a file begins with. A head that is longer than a read proves nothing.
+    pub(crate) fn fits(self, head: Head) -> bool {
+        match self.bytes.get(..head.len as usize) {
+            Some(begin) => fingerprint::head(begin) == head,
+            None => !self.is_all,
+        }
+    }
 }
 
 impl Source {
@@ -96,6 +125,7 @@ impl Source {
                 is_packed: descriptor.is_packed(),
                 descriptor: Some(descriptor),
                 lost: false,
+                has_new_head: false,
             }),
         })
     }
@@ -144,6 +174,12 @@ impl Source {
     /// Its length in bytes when it was last looked at.
     pub fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
+    }
+
+    /// Its length in bytes, looked at now where that can be.
+    pub(crate) fn size_now(&self) -> u64 {
+        let descriptor = self.descriptor().ok().filter(|file| !file.is_packed());
+        descriptor.and_then(|file| Stat::of(&file).ok()).map_or(self.size(), |stat| stat.size)
     }
 
     /// Whether it no longer bears the name under which it is collected.
@@ -230,12 +266,24 @@ impl Source {
         self.place().reached
     }
 
-    /// A reader came so far.
-    pub(crate) fn reach(&self, anchor: Anchor) {
+    /// A reader came so far. False, and it did not: it read the first bytes, and by now the file
+    /// is known to begin otherwise.
+    pub(crate) fn reach(&self, anchor: Anchor, first: Option<First>) -> bool {
         let mut place = self.place();
+        if let Some(first) = first {
+            if !first.fits(place.head) {
+                return false;
+            }
+            // What was read is told from all else by how it begins, even if it is truncated
+            // before the watcher looks.
+            if first.bytes.len() > place.head.len as usize {
+                place.begin_with(first.bytes);
+            }
+        }
         if anchor.offset > place.reached.offset {
             place.reached = anchor;
         }
+        true
     }
 
     pub(crate) fn nuls(&self) -> Option<(u64, u64)> {

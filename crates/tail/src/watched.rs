@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use record::{Head, Identity};
+use record::{Anchor, Head, Identity};
 
+use crate::Source;
 use crate::descriptor::Descriptor;
-use crate::{Source, fingerprint};
 
 impl Source {
     /// It has this size now, and `grew` or not.
@@ -25,23 +25,18 @@ impl Source {
         self.size.store(size, Ordering::Release);
     }
 
-    /// It begins like this now. Whether that is news to be journaled.
-    pub(crate) fn refresh_head(&self, begin: &[u8]) -> bool {
+    /// It begins like this now, read while it stood as far as `reached`.
+    pub(crate) fn refresh_head(&self, begin: &[u8], reached: Anchor) {
         let mut place = self.place();
-        let head = fingerprint::head(begin);
-        let news = head != place.head;
-        (place.head, place.signature) = (head, fingerprint::signature(begin));
-        news
+        // What a reader has met since may have been truncated before this was read.
+        if reached.offset > 0 || place.reached.offset == 0 {
+            place.begin_with(begin);
+        }
     }
 
-    /// Whether bytes from its beginning are what they were; `is_all`: there are no more. A head
-    /// that is longer than a read proves nothing.
-    pub(crate) fn begins_as(&self, bytes: &[u8], is_all: bool) -> bool {
-        let head = self.place().head;
-        match bytes.get(..head.len as usize) {
-            Some(begin) => fingerprint::head(begin) == head,
-            None => !is_all,
-        }
+    /// Whether how it begins is news to be journaled; asked once.
+    pub(crate) fn take_new_head(&self) -> bool {
+        std::mem::take(&mut self.place().has_new_head)
     }
 
     pub(crate) fn head(&self) -> Head {

@@ -7,6 +7,9 @@
 
 mod world;
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -141,6 +144,58 @@ fn copies_renames_and_restarts_at_random() {
 fn compression_renames_and_restarts_at_random() {
     (0..60).for_each(|seed| run(seed, seed % 2 == 0, false, true));
     run(fastrand::u64(..), false, false, true);
+}
+
+/// Writes, copies and truncates on a thread of its own as fast as it can; returns how many lines.
+fn copy_and_truncate(dir: &Path, random: &mut Rng) -> usize {
+    let path = dir.join("app.log");
+    let mut log = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+    let mut next = 0;
+    for second in 0..ROTATIONS {
+        let mut text = String::new();
+        for _ in 0..random.usize(1..3000) {
+            // The end of a line is all that proves a position, and these all end alike.
+            text += &format!("{next} {}\n", "x".repeat(60));
+            next += 1;
+        }
+        for part in text.as_bytes().chunks(random.usize(1..100_000)) {
+            log.write_all(part).unwrap();
+        }
+        // A copy that is there for a moment before the truncation is what is hard to tell.
+        let copy = format!("app.log-20260101-{:02}{:02}00", second / 60, second % 60);
+        fs::copy(&path, dir.join(copy)).unwrap();
+        (0..random.usize(..3)).for_each(|_| std::thread::yield_now());
+        log.set_len(0).unwrap();
+    }
+    next
+}
+
+const ROTATIONS: usize = 300;
+
+#[test]
+fn copies_are_told_from_new_files_whenever_their_original_is_truncated() {
+    let seed = fastrand::u64(..);
+    let mut random = Rng::with_seed(seed);
+    let mut world = World::new(&["app.log"]);
+    world.start();
+    let dir = world.dir.path().to_path_buf();
+    let mut writer_random = random.fork();
+    let writer = std::thread::spawn(move || copy_and_truncate(&dir, &mut writer_random));
+    while !writer.is_finished() {
+        if random.u8(..20) == 0 {
+            world.stop();
+            world.start();
+        }
+        world.run(Duration::from_millis(random.u64(1..300)));
+    }
+    let lines = writer.join().unwrap();
+    world.run(Duration::from_secs(10));
+    let mut numbers: Vec<usize> =
+        world.texts().iter().map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect();
+    numbers.sort();
+    let count = numbers.len();
+    numbers.dedup();
+    assert_eq!((numbers.len(), count), (lines, lines), "seed {seed}: lines, records");
 }
 
 #[test]

@@ -6,11 +6,12 @@
 
 mod world;
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tail::{Entries, Entry, HostTree, Stat, Tree};
@@ -20,12 +21,19 @@ const ROOT: &str = "/containers/0123456789abcdef";
 const OTHER: &str = "/containers/fedcba9876543210";
 
 /// A directory that is a tree of its own.
-#[derive(Debug)]
 struct DirTree {
     dir: PathBuf,
     /// Whether listings tell inode numbers and kinds.
     tells: bool,
     looks: AtomicUsize,
+    /// What happens as soon as the names of a directory have been read.
+    after_listing: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+impl fmt::Debug for DirTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirTree").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 impl DirTree {
@@ -45,7 +53,9 @@ impl Tree for DirTree {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Entries> {
-        let entries = HostTree.list(&self.place(dir))?;
+        let entries: Vec<_> = HostTree.list(&self.place(dir))?.collect();
+        self.after_listing.lock().unwrap().drain(..).for_each(|happens| happens());
+        let entries = entries.into_iter();
         let tells = self.tells;
         let shown = move |entry: Entry| match tells {
             true => entry,
@@ -67,7 +77,12 @@ impl Tree for DirTree {
 /// A world with the directory `name` in it mounted at `root`.
 fn mount(world: &mut World, name: &str, root: &str, tells: bool) -> Arc<DirTree> {
     fs::create_dir_all(world.path(name)).unwrap();
-    let tree = Arc::new(DirTree { dir: world.path(name), tells, looks: AtomicUsize::new(0) });
+    let tree = Arc::new(DirTree {
+        dir: world.path(name),
+        tells,
+        looks: AtomicUsize::new(0),
+        after_listing: Mutex::default(),
+    });
     world.mounts.push((root.into(), Arc::clone(&tree) as Arc<dyn Tree>));
     if let Some(tail) = &mut world.tail {
         tail.mount(root.into(), Arc::clone(&tree) as Arc<dyn Tree>);
@@ -98,6 +113,41 @@ fn files_of_a_mounted_tree_are_followed_under_its_root() {
         assert_eq!(texts(&mut world, &format!("{ROOT}/var/log/deep/b.log")), ["b"]);
         assert!(world.records.is_empty());
     }
+}
+
+#[test]
+fn a_copy_that_is_made_after_the_names_were_read_is_found_at_a_start_and_while_running() {
+    let mut world = World::new(&[&format!("{ROOT}/app.log")]);
+    let tree = mount(&mut world, "c1", ROOT, true);
+    world.append("c1/app.log", &numbered("a", 0..10));
+    world.start();
+    for (turn, is_down) in [true, false].into_iter().enumerate() {
+        if is_down {
+            world.stop();
+        }
+        world.reads = is_down;
+        world.append("c1/app.log", &numbered("b", 20 * turn..20 * turn + 20));
+        let log = world.path("c1/app.log");
+        let copy = world.path(&format!("c1/app.log.{}", 9 - turn));
+        tree.after_listing.lock().unwrap().push(Box::new(move || {
+            fs::copy(&log, copy).unwrap();
+            fs::write(&log, numbered("c", turn..turn + 1)).unwrap();
+        }));
+        if is_down {
+            world.start();
+        } else {
+            // Some name changes, so that the directory is listed.
+            world.append("c1/other", "");
+            world.settle();
+            world.read_all();
+        }
+        world.settle();
+    }
+    let first = [records("a", 0..10), records("b", 0..20), records("c", 0..1)].concat();
+    let second = [records("b", 20..40), records("c", 1..2)].concat();
+    assert_eq!(world.texts(), [first, second].concat());
+    let kept: Vec<u64> = world.cuts.iter().map(|cut| cut.kept).collect();
+    assert_eq!(kept, [1200, 840], "no copy is missed");
 }
 
 #[test]

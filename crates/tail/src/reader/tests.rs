@@ -241,6 +241,44 @@ fn a_file_that_was_refilled_is_an_alarm_and_no_bytes() {
 }
 
 #[test]
+fn a_file_that_was_refilled_behind_an_equal_head_is_an_alarm() {
+    let content = |name: &str| format!("{}\n{name} {}\n", "banner".repeat(200), "x".repeat(9));
+    let mut bench = Bench::new(content("a").as_bytes());
+    let reader = bench.reader();
+    bench.text(&reader);
+    std::fs::write(&bench.path, content("b") + "c\n").unwrap();
+    bench.source.resize(content("b").len() as u64 + 2, true, bench.now);
+    let error = reader.read(&mut bench.raw, MAX, bench.now).unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_was_refilled_with_lines_that_end_alike_is_an_alarm() {
+    let line = |name: &str| format!("{name} {}\n", "x".repeat(80));
+    let mut bench = Bench::new(line("a").as_bytes());
+    let reader = bench.reader();
+    bench.text(&reader);
+    std::fs::write(&bench.path, line("b") + &line("c")).unwrap();
+    bench.source.resize(2 * line("b").len() as u64, true, bench.now);
+    let error = reader.read(&mut bench.raw, MAX, bench.now).unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+}
+
+#[test]
+fn what_was_read_is_known_by_how_it_begins_before_the_watcher_looks() {
+    let mut bench = Bench::new(b"");
+    let reader = bench.reader();
+    bench.append(b"a\nb\n");
+    assert_eq!(bench.source.head().len, 0);
+    bench.text(&reader);
+    assert_eq!(bench.source.head(), fingerprint::head(b"a\nb\n"));
+    assert!(bench.source.take_new_head() && !bench.source.take_new_head(), "journaled once");
+    // A reader that met the first bytes before a truncation is told, however late it says so.
+    bench.source.refresh_head(b"x\ny\nz\n", Anchor::default());
+    assert_eq!(bench.source.head(), fingerprint::head(b"a\nb\n"), "read by nobody");
+}
+
+#[test]
 fn a_file_that_was_refilled_before_its_first_read_is_an_alarm() {
     let mut bench = Bench::new(b"a\nb\nc\n");
     let reader = bench.reader();
