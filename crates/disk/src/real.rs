@@ -25,7 +25,7 @@ const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o755;
 
 /// Zeros for file systems without fallocate.
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 4096] = [0; 4096];
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,8 @@
 //! Raw bytes as the inside of a JSON string (RFC 8259, 7): escaped where JSON demands it, and
-//! U+FFFD for each maximal part that is no UTF-8. Loops run over blocks of fixed length without a
-//! branch inside, so that the compiler vectorises them.
+//! U+FFFD for each maximal part that is no UTF-8. Which bytes are special is asked of sixteen at
+//! a time (`lanes.rs`).
+
+use crate::lanes::{Special, any};
 
 /// How many bytes are looked at in one go.
 const BLOCK_LEN: usize = 64;
@@ -18,8 +20,7 @@ struct Written {
 /// Appends `raw` to `out` as text of a JSON string, without the quotes. Returns whether bytes that
 /// are no UTF-8 were replaced.
 pub(crate) fn push_text(raw: &[u8], out: &mut Vec<u8>) -> bool {
-    // As signed bytes, what is not ASCII is negative: one comparison finds it with the controls.
-    if !any(raw, |byte| (byte as i8) < 0x20 || byte == b'"' || byte == b'\\') {
+    if !any(raw, Special::NotPlain) {
         out.extend_from_slice(raw);
         return false;
     }
@@ -32,21 +33,12 @@ pub(crate) fn push_text(raw: &[u8], out: &mut Vec<u8>) -> bool {
     !valid
 }
 
-/// Whether any byte is `special`.
-fn any(bytes: &[u8], special: impl Fn(u8) -> bool) -> bool {
-    let mut blocks = bytes.chunks_exact(BLOCK_LEN);
-    let found = blocks.by_ref().fold(false, |found, block| {
-        found | block.iter().fold(false, |found, &byte| found | special(byte))
-    });
-    found | blocks.remainder().iter().fold(false, |found, &byte| found | special(byte))
-}
-
 /// Appends UTF-8 text with what JSON demands escaped.
 fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
     for block in text.chunks(BLOCK_LEN) {
-        if !any(block, |byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        if !any(block, Special::Escaped) {
             out.extend_from_slice(block);
-        } else if any(block, is_rare_control) {
+        } else if any(block, Special::RareControl) {
             block.iter().for_each(|&byte| push_byte(byte, out));
         } else {
             push_short_escapes(block, out);
@@ -76,7 +68,7 @@ fn push_short_escapes(block: &[u8], out: &mut Vec<u8>) {
 fn push_byte(byte: u8, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let written = WRITTEN[usize::from(byte)];
-    if is_rare_control(byte) {
+    if Special::RareControl.is(byte) {
         let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
         out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
     } else if written.escaped == 1 {
@@ -84,11 +76,6 @@ fn push_byte(byte: u8, out: &mut Vec<u8>) {
     } else {
         out.push(byte);
     }
-}
-
-/// Whether JSON has no letter for a control character.
-fn is_rare_control(byte: u8) -> bool {
-    byte < 0x08 || byte == 0x0b || (byte > 0x0d && byte < 0x20)
 }
 
 const fn written() -> [Written; 256] {

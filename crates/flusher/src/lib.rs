@@ -39,6 +39,7 @@ mod http;
 mod http_client;
 mod id;
 mod items;
+mod lanes;
 mod ndjson;
 mod output;
 mod rotation;
