@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use testkit::{Arrivals, parse_line};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How many bytes before the end of a file's progress are looked at.
 const LOOK_BACK: u64 = 64 * 1024;
@@ -49,7 +50,8 @@ pub fn ahead(dump: &Value, arrivals: &Arrivals) -> Option<String> {
                 && other["generation"].as_u64() > file["generation"].as_u64()
         });
         let end = deliveries(file).max()?;
-        if !newest || !is(file, meta.dev(), meta.ino()) || end > meta.len() {
+        let is_it = is(file, meta.dev(), meta.ino()) && end <= meta.len();
+        if !newest || !is_it || !begins_as(file, &opened)? {
             return None;
         }
         let start = end.saturating_sub(LOOK_BACK);
@@ -87,6 +89,13 @@ fn is(file: &Value, dev: u64, inode: u64) -> bool {
     file["dev"] == dev && file["inode"] == inode
 }
 
+/// Whether a file begins as the state knows it: it may have been truncated meanwhile.
+fn begins_as(file: &Value, opened: &File) -> Option<bool> {
+    let mut head = vec![0; usize::try_from(file["head_len"].as_u64()?).ok()?];
+    opened.read_exact_at(&mut head, 0).ok()?;
+    Some(file["head_hash"].as_str()? == format!("{:016x}", xxh3_64(&head)))
+}
+
 /// For each delivery the end of what it has acknowledged from the beginning of the file.
 fn deliveries(file: &Value) -> impl Iterator<Item = u64> {
     let progress = file["progress"].as_array().map_or(&[][..], Vec::as_slice).iter();
@@ -105,9 +114,11 @@ mod tests {
         let path = dir.path().join("app.log");
         LogFile::create(3, &path, 60).append(100);
         let meta = fs::metadata(&path).unwrap();
+        let head = &fs::read(&path).unwrap()[..1000];
         let dump = json!({ "files": [{
             "uid": "1", "generation": 0, "real_path": path,
-            "dev": meta.dev(), "inode": meta.ino(), "progress": [{ "offset": lines * 61 }],
+            "dev": meta.dev(), "inode": meta.ino(), "head_len": head.len(),
+            "head_hash": format!("{:016x}", xxh3_64(head)), "progress": [{ "offset": lines * 61 }],
         }]});
         (dir, path, dump)
     }
@@ -143,5 +154,9 @@ mod tests {
         fs::rename(path.with_extension("new"), &path).unwrap();
         assert_eq!(acknowledged(&dump, &path), None);
         assert_eq!(ahead(&dump, &Arrivals::new()), None);
+        let (_dir, path, dump) = stage(50);
+        let later = fs::read_to_string(&path).unwrap().replace("0000", "1000");
+        fs::write(&path, later).unwrap();
+        assert_eq!(ahead(&dump, &Arrivals::new()), None, "truncated and filled again");
     }
 }

@@ -58,6 +58,10 @@ pub struct FileDump {
     pub inode: Option<u64>,
     /// Length in bytes when it was last looked at.
     pub size: Option<u64>,
+    /// How many bytes of its beginning are known, at most 1024.
+    pub head_len: Option<u32>,
+    /// XXH3-64 of those, in hexadecimal.
+    pub head_hash: Option<String>,
     /// Each delivery's progress.
     pub progress: Vec<ProgressDump>,
 }
@@ -197,6 +201,8 @@ fn describe_file(state: &State, uid: String, generation: u32, file: &FileState) 
         dev: seen.map(|seen| seen.identity.dev),
         inode: seen.map(|seen| seen.identity.inode),
         size: seen.map(|seen| seen.size),
+        head_len: seen.map(|seen| seen.head.len),
+        head_hash: seen.map(|seen| format!("{:016x}", seen.head.hash)),
         progress: progress.collect(),
     }
 }

@@ -60,16 +60,7 @@ impl State {
                 file.cursors.iter_mut().for_each(|cursor| cursor.rewind(offset));
             }
             Entry::Claim { claim } => self.claim(claim),
-            Entry::Drop { uid, generation: Some(generation) } => {
-                self.files.remove((uid, generation));
-            }
-            Entry::Drop { uid, generation: None } => {
-                let generations: Vec<u32> =
-                    self.files.generations(uid).map(|(number, _)| number).collect();
-                for generation in generations {
-                    self.files.remove((uid, generation));
-                }
-            }
+            Entry::Drop { uid, generation } => self.drop_file(uid, generation),
             Entry::Unwanted { delivery, spans } => {
                 for FileSpan { file, generation, start, end } in spans {
                     // It brings back no file that was dropped.
@@ -87,6 +78,15 @@ impl State {
                 self.foreign = Arc::default();
                 self.lost = None;
             }
+        }
+    }
+
+    /// Forgets a generation of a file, or all of them.
+    fn drop_file(&mut self, uid: FileUid, generation: Option<u32>) {
+        let all = || self.files.generations(uid).map(|(number, _)| number).collect();
+        let gone: Vec<u32> = generation.map_or_else(all, |one| vec![one]);
+        for generation in gone {
+            self.files.remove((uid, generation));
         }
     }
 
