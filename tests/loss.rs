@@ -13,6 +13,9 @@ pub struct Reported {
     /// Sent again under new keys though the destination has them: what was with them in a request
     /// that could not be sent again.
     pub again: u64,
+    /// Of such requests: what is no longer in its files. The agent got no answer, and may say of
+    /// those files that these bytes are lost.
+    pub unanswered: u64,
 }
 
 impl Reported {
@@ -27,8 +30,10 @@ impl Reported {
                 let is_stored = key.is_some_and(|key| ledger.has_stored(key));
                 if !is_stored {
                     reported.requests += bytes;
-                } else if let Some(others) = number_before(line, " go out under a new key") {
-                    reported.again += others;
+                } else {
+                    reported.unanswered += bytes;
+                    let others = number_before(line, " go out under a new key");
+                    reported.again += others.unwrap_or(0);
                 }
             }
         }
@@ -61,7 +66,7 @@ mod tests {
              12 bytes of something else\n"
         );
         let reported = Reported::of(&log, &Ledger::new());
-        assert_eq!(reported, Reported { files: 130, requests: 50, again: 0 });
+        assert_eq!(reported, Reported { files: 130, requests: 50, ..Reported::default() });
         assert_eq!(reported.lost(), 180);
     }
 }
