@@ -81,9 +81,10 @@ fn removing_a_container_by_force_loses_no_tail_and_pins_nothing() {
         exec pause";
     let app = site.writer("app").start(&["sh", "-c", script]);
     let upper = upper_dir(&app);
-    // Removed while it is being read: as soon as all is written, and the agent has begun.
+    // Removed while it is being read: as soon as all is written, and the agent has begun with the
+    // file, of which the first line comes after or between the 2,000 of the output.
     until(ENOUGH, "the file", || fs::metadata(upper.join("written")).map(drop));
-    receiver.wait_lines(1, ENOUGH);
+    receiver.wait_lines(2_001, ENOUGH);
     let start = Instant::now();
     app.remove();
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
