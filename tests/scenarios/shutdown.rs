@@ -99,6 +99,22 @@ fn a_throttling_destination_does_not_hold_the_shutdown_beyond_its_budget() {
 }
 
 #[test]
+fn a_destination_that_works_again_is_tried_once_more_at_a_stop() {
+    let stage = Stage::new();
+    let destination = Destination::start(Faults { unavailable_percent: 100, ..Faults::none() });
+    stage.pipeline_to_http(&destination.url());
+    let mut log = stage.log_file("app.log");
+    log.append(100);
+    let agent = stage.run().start();
+    agent.wait_log("failing for", ENOUGH); // by now the waits between tries are long
+    destination.set_faults(Faults::none());
+    let stop = agent.stop(BUDGET);
+    assert_eq!(stop.code, Some(0), "{}", stop.log);
+    let verdict = destination.ledger(|ledger| Verdict::of_ledger(&[log.written()], ledger));
+    verdict.assert_exactly_once_by_key();
+}
+
+#[test]
 fn ctrl_c_drains_as_sigterm_does_and_a_second_signal_leaves_at_once() {
     let stage = Stage::new();
     let destination = Destination::start(Faults::none());

@@ -68,7 +68,8 @@ pub struct Shared {
     pub stop: Raised,
     /// Raised when the time for draining is over.
     pub deadline: Raised,
-    /// How long an outage may have lasted for the shutdown to still wait for its end.
+    /// How long an outage may have lasted for the shutdown to still wait for its end, once the
+    /// destination was tried again.
     pub patience: Duration,
     /// Bytes of deleted files that may be held open when the spool is full.
     pub pinned_bytes_max: u64,
@@ -237,6 +238,7 @@ impl Lane {
             };
             self.delivery.account.add(Count::SentBytes, request.bounds.len());
             self.delivery.account.add(Count::SentRecords, request.records);
+            let stopping = self.shared.stop.is();
             let verdict = pulse::rest(|| self.delivery.flusher.send(&outgoing));
             let (after, reason) = match verdict {
                 Verdict::Retry { after, reason, .. } => {
@@ -260,8 +262,9 @@ impl Lane {
             }
             self.delivery.account.add(Count::Retries, 1);
             let failing = self.delivery.failed(&reason, Instant::now());
+            let hopeless = stopping && failing > self.shared.patience;
             let delay = self.delivery.terms.backoff.delay(attempt, ticket.request.0, after);
-            pulse::rest(|| self.pause(delay, failing))?;
+            pulse::rest(|| self.pause(delay, hopeless))?;
             attempt += 1;
         }
     }
@@ -282,19 +285,16 @@ impl Lane {
         answer
     }
 
-    /// Waits before another try. While the agent stops, only a destination that failed just now
-    /// is waited for.
-    fn pause(&self, wait: Duration, failing: Duration) -> Result<(), Stop> {
+    /// Waits before another try, and not for long while the agent stops. `hopeless`: a try that
+    /// began after the agent was asked to stop has failed, and so did all before it for too long.
+    fn pause(&self, wait: Duration, hopeless: bool) -> Result<(), Stop> {
         let until = Instant::now() + wait;
         let stopping = &self.shared.stop;
         if !stopping.is() && !stopping.wait(wait) {
             return Ok(());
         }
-        if failing > self.shared.patience {
-            return Err(Stop::Abandoned);
-        }
         let left = until.saturating_duration_since(Instant::now());
-        if self.shared.deadline.wait(left.min(self.shared.patience)) {
+        if hopeless || self.shared.deadline.wait(left.min(self.shared.patience)) {
             return Err(Stop::Abandoned);
         }
         Ok(())

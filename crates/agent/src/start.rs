@@ -33,8 +33,8 @@ use crate::sources::Sources;
 use crate::threads::Raised;
 use crate::translate;
 
-/// A destination that has been failing for longer than this is not waited for by an agent that
-/// stops: its requests are safe in the journal, and files go on rotating meanwhile.
+/// A destination that has been failing for longer than this, and fails again when the agent is
+/// asked to stop, is not waited for: its requests are safe in the journal, and files go on rotating.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a start waits for the runtimes to tell of their containers. What they tell later is
 /// acted on then.

@@ -115,7 +115,7 @@ impl Lane {
         let failing = self.delivery.failed(&error.to_string(), Instant::now());
         let unsettled = std::mem::take(&mut self.unsettled);
         self.delivery.send_again(unsettled.into_iter().map(|(open, _)| open).collect());
-        self.pause(STATE_RETRY, failing)
+        self.pause(STATE_RETRY, failing > self.shared.patience)
     }
 
     /// Cuts a refused request in two, both journaled before either is sent. One that was spooled
@@ -157,7 +157,7 @@ impl Lane {
         let name = &self.delivery.terms.name;
         while let Err(error) = self.shared.dead_letter.write(name, ticket, request, reason) {
             let failing = self.delivery.failed(&error.to_string(), Instant::now());
-            self.pause(STATE_RETRY, failing)?;
+            self.pause(STATE_RETRY, failing > self.shared.patience)?;
         }
         let spans: Vec<FileSpan> = request.bounds.ranges.iter().map(whole).collect();
         self.journal_answer(ticket, |checkpoint| checkpoint.refused(ticket.request, &spans))?;
