@@ -13,8 +13,8 @@ pub struct Reported {
     /// Sent again under new keys though the destination has them: what was with them in a request
     /// that could not be sent again.
     pub again: u64,
-    /// Of such requests: what is no longer in its files. The agent got no answer, and may say of
-    /// those files that these bytes are lost.
+    /// Of such requests: what went away with a file that was not counted yet. The agent got no
+    /// answer, and says with the file that these bytes are lost.
     pub unanswered: u64,
 }
 
@@ -31,9 +31,9 @@ impl Reported {
                 if !is_stored {
                     reported.requests += bytes;
                 } else {
-                    reported.unanswered += bytes;
-                    let others = number_before(line, " go out under a new key");
-                    reported.again += others.unwrap_or(0);
+                    let number = |text| number_before(line, text).unwrap_or(0);
+                    reported.unanswered += number(" are unread again");
+                    reported.again += number(" go out under a new key");
                 }
             }
         }
@@ -62,7 +62,7 @@ mod tests {
             "[x WARN gone] /a: gone while the agent was down, with 121 bytes unread: lost\n\
              [x WARN gone] /b: rotated away while the agent was down, with 9 bytes unread: lost\n\
              app/http: 50 bytes of request {key} are no longer in their files and cannot be sent \
-             again; the other 7 go out under a new key\n\
+             again, 3 are unread again; the other 7 go out under a new key\n\
              12 bytes of something else\n"
         );
         let reported = Reported::of(&log, &Ledger::new());

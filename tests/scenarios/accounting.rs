@@ -101,6 +101,28 @@ fn a_file_that_vanished_while_the_agent_was_down_is_reported_with_its_bytes_once
 }
 
 #[test]
+fn what_vanished_with_a_request_that_had_no_answer_is_told_once() {
+    let stage = Stage::new();
+    let destination = Destination::start(unavailable());
+    stage.pipeline_to_http(&destination.url());
+    let mut log = stage.log_file("app.log");
+    log.append(100);
+    let agent = stage.run().start();
+    until(ENOUGH, "a request", || match destination.requests() {
+        0 => Err("none"),
+        _ => Ok(()),
+    });
+    wait_known(&stage, &log);
+    agent.sigkill();
+    fs::remove_file(log.path()).unwrap();
+    destination.set_faults(Faults::none());
+    let stop = arrives(&stage, &destination, 7);
+    expect(&stop, &[("vanished_bytes", 0), ("resend_changed_bytes", 100 * LINE)]);
+    let stop = arrives(&stage, &destination, 8);
+    expect(&stop, &[("vanished_bytes", 0), ("resend_changed_bytes", 0)]);
+}
+
+#[test]
 fn a_file_that_was_rotated_away_while_the_agent_was_down_is_reported_with_its_bytes() {
     let (_stage, stop) = missed(End::Kill, 3_000, |log| {
         log.rotate(Rotation::Rename { keep: 1 });

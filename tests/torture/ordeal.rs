@@ -68,7 +68,8 @@ fn failure_of(verdict: &Verdict) -> Option<String> {
 }
 
 /// Where files are deleted unread, what is lost must be what was reported, to the byte: but for
-/// requests that the destination took without an answer, of which the agent cannot know.
+/// requests that the destination took without an answer, of which the agent cannot know, where
+/// they are told with their files.
 fn failure_of_reports(
     stage: &Stage,
     destination: &Destination,

@@ -1,5 +1,6 @@
 //! Files that go away before every delivery has all of them: what of them was not sent is counted,
-//! told once, and remembered over a restart, so that it is not told again.
+//! told once, and remembered over a restart, so that it is not told again. What a request holds
+//! that has no answer yet is not counted here: should that not go out, its resend tells it.
 //! A kill between telling and journaling tells it twice; nothing here moves progress but over
 //! bytes that are nowhere any more.
 //! Not here: which files went away (the tail), counters (`loss.rs`).
@@ -28,10 +29,13 @@ pub fn cut(shared: &Shared, deliveries: &[Arc<Delivery>], cut: &Cut) -> Result<(
         log::warn!("{path}: the system lost {bytes} bytes of it that had been collected");
     }
     let lost = count(shared, deliveries, old, cut.kept, Loss::Truncated)?;
-    if lost > 0 {
-        log::warn!("{path}: truncated with {lost} bytes unread; no copy holds them, they are lost");
+    if lost.bytes > 0 {
+        let bytes = lost.bytes;
+        log::warn!(
+            "{path}: truncated with {bytes} bytes unread; no copy holds them, they are lost"
+        );
     }
-    remember(shared, old, if cut.kept == 0 { lost } else { 0 })
+    if cut.kept > 0 { Ok(()) } else { remember(shared, old, lost) }
 }
 
 /// A saved generation was found nowhere at the start.
@@ -42,9 +46,9 @@ pub fn missing(shared: &Shared, deliveries: &[Arc<Delivery>], seen: &FileSeen) -
         false => (Loss::Vanished, "gone"),
     };
     let lost = count(shared, deliveries, seen, 0, loss)?;
-    if lost > 0 {
-        let path = seen.real.display();
-        log::warn!("{path}: {how} while the agent was down, with {lost} bytes unread: lost");
+    if lost.bytes > 0 {
+        let (path, bytes) = (seen.real.display(), lost.bytes);
+        log::warn!("{path}: {how} while the agent was down, with {bytes} bytes unread: lost");
     }
     remember(shared, seen, lost)
 }
@@ -76,8 +80,8 @@ impl Closings {
         };
         for (_, seen) in self.0.extract_if(.., is_due).collect::<Vec<_>>() {
             let lost = count(shared, deliveries, &seen, 0, Loss::Vanished)?;
-            if lost > 0 {
-                log::warn!("{}: gone with {lost} bytes unread: lost", seen.real.display());
+            if lost.bytes > 0 {
+                log::warn!("{}: gone with {} bytes unread: lost", seen.real.display(), lost.bytes);
             }
             remember(shared, &seen, lost)?;
         }
@@ -90,23 +94,33 @@ fn follows(shared: &Shared, delivery: &Delivery, seen: &FileSeen) -> bool {
     shared.checkpoint.is_followed(delivery.terms.key, seen.uid, seen.generation)
 }
 
+/// What is lost of a generation.
+#[derive(Clone, Copy, Default)]
+struct Lost {
+    /// No request holds them; of several deliveries the most.
+    bytes: u64,
+    /// Whether requests hold some of it that have no answer.
+    is_unanswered: bool,
+}
+
 /// Counts, for each delivery that follows it, what it had not yet sent of a generation from `kept`
-/// on. Returns the greatest such number.
+/// on.
 fn count(
     shared: &Shared,
     deliveries: &[Arc<Delivery>],
     old: &FileSeen,
     kept: u64,
     loss: Loss,
-) -> Result<u64, Stop> {
+) -> Result<Lost, Stop> {
     let (file, generation) = (old.uid, old.generation);
     if shared.checkpoint.is_missed(file, generation) {
-        return Ok(0); // It was counted before.
+        return Ok(Lost::default()); // It was counted before.
     }
-    let mut most = 0;
+    let mut lost = Lost::default();
     for delivery in deliveries.iter().filter(|delivery| follows(shared, delivery, old)) {
         let key = delivery.terms.key;
         let progress = shared.checkpoint.progress(key, file, generation);
+        lost.is_unanswered |= !progress.open.is_empty();
         let mut claimed = progress.acked;
         claimed.merge(&progress.open);
         let gaps = claimed.gaps(kept, old.size);
@@ -115,7 +129,7 @@ fn count(
             continue;
         }
         delivery.account.lose(loss, file, bytes);
-        most = most.max(bytes);
+        lost.bytes = lost.bytes.max(bytes);
         if kept > 0 {
             // The rest of it lives on in a copy, which ends here.
             let span = |(start, end)| FileSpan { file, generation, start, end };
@@ -123,12 +137,13 @@ fn count(
             shared.persist(delivery, |checkpoint| checkpoint.unwanted(key, &spans))?;
         }
     }
-    Ok(most)
+    Ok(lost)
 }
 
-fn remember(shared: &Shared, seen: &FileSeen, lost: u64) -> Result<(), Stop> {
-    match lost {
-        0 => Ok(()),
-        _ => shared.persist_alone(|checkpoint| checkpoint.missed(seen.uid, seen.generation)),
+/// Journals that the generation is counted.
+fn remember(shared: &Shared, seen: &FileSeen, lost: Lost) -> Result<(), Stop> {
+    if lost.bytes == 0 && !lost.is_unanswered {
+        return Ok(());
     }
+    shared.persist_alone(|checkpoint| checkpoint.missed(seen.uid, seen.generation))
 }

@@ -1,10 +1,11 @@
 //! Requests that the last run left open: read again, compared, sent again under the same key.
 //! Where a range is no longer what it was, the rest of the request goes out under a new key, and
-//! the bytes that are gone are counted.
+//! the bytes that are gone are counted: here, unless their file went away and is not counted yet;
+//! they are unread again then, and are read if it turns up, and else told with it (`gone.rs`).
 
 use std::time::{Duration, Instant};
 
-use record::{Bounds, OpenRequest, Range};
+use record::{Bounds, OpenRequest, Range, Ticket};
 use tail::Raw;
 
 use crate::account::Count;
@@ -31,7 +32,7 @@ pub fn rebuild(
     }
     drop(spilled);
     let found = find(shared, &bounds)?;
-    let gone: u64 = found.iter().filter(|(_, raw)| raw.is_none()).map(|(r, _)| r.len()).sum();
+    let gone: Vec<_> = found.iter().filter(|(_, raw)| raw.is_none()).map(|(r, _)| *r).collect();
     let mut request = Request::begin(delivery, Buffers::default());
     request.bounds.time = bounds.time;
     for (range, raw) in &found {
@@ -39,7 +40,7 @@ pub fn rebuild(
             request.put_again(delivery, range, raw);
         }
     }
-    if gone == 0 {
+    if gone.is_empty() {
         request.bounds.encoding = bounds.encoding;
         request.resent = Some(ticket);
         if ticket.request.0 <= shared.before {
@@ -52,16 +53,7 @@ pub fn rebuild(
     if spilled.remove(&ticket.request).is_some() {
         return Ok(None); // The spool has it, and lets its file go.
     }
-    for (range, _) in found.iter().filter(|(_, raw)| raw.is_none()) {
-        delivery.account.lose(Loss::ResendChanged, range.file, range.len());
-    }
-    log::warn!(
-        "{}: {gone} bytes of request {} are no longer in their files and cannot be sent again; the \
-        other {} go out under a new key",
-        delivery.terms.name,
-        ticket.key,
-        request.bounds.len()
-    );
+    tell(delivery, shared, ticket, &gone, request.bounds.len());
     let survivors: Vec<Bounds> =
         (!request.bounds.is_empty()).then(|| request.bounds.clone()).into_iter().collect();
     let tickets = shared.persist(delivery, |checkpoint| {
@@ -69,6 +61,27 @@ pub fn rebuild(
     })?;
     request.resent = tickets.first().copied();
     Ok(request.resent.map(|_| request))
+}
+
+/// Counts the ranges that are not what they were, but for those that are counted with their file.
+fn tell(delivery: &Delivery, shared: &Shared, ticket: Ticket, gone: &[&Range], others: u64) {
+    let (mut lost, mut unread) = (0, 0);
+    for range in gone {
+        let (file, generation) = (range.file, range.generation);
+        let is_there = shared.sources.get(file, generation).is_some();
+        if is_there || shared.checkpoint.is_missed(file, generation) {
+            delivery.account.lose(Loss::ResendChanged, file, range.len());
+            lost += range.len();
+        } else {
+            unread += range.len();
+        }
+    }
+    let name = &delivery.terms.name;
+    log::warn!(
+        "{name}: {lost} bytes of request {} are no longer in their files and cannot be sent again, \
+         {unread} are unread again; the other {others} go out under a new key",
+        ticket.key
+    );
 }
 
 /// Reads the ranges again. Where a file was copied and truncated a moment ago, its bytes are being
