@@ -342,13 +342,14 @@ fn wait_for_reason(
     }
 }
 
-/// Syncs the journal each second, and writes the snapshot when it is due. Readers and senders
-/// never wait for it.
+/// Syncs the journal each second, and writes the snapshot when it is due and anything was
+/// journaled since the last one. Readers and senders never wait for it.
 pub fn keep_checkpoint(shared: &Shared, interval: Duration) {
     let Shared { checkpoint, stop, board, .. } = shared;
     let mut snapshot = crate::follow::Every::new(interval, Instant::now());
     // A snapshot that failed is tried again then.
     let mut owed: Option<Instant> = None;
+    let mut kept = None;
     let mut was_failing = false;
     while !stop.wait(SYNC_EVERY) {
         pulse::beat();
@@ -357,9 +358,12 @@ pub fn keep_checkpoint(shared: &Shared, interval: Duration) {
         if checkpoint.last_sequence() > checkpoint.durable_sequence() || was_failing {
             result = checkpoint.sync();
         }
-        if result.is_ok() && (snapshot.is_due(now) || owed.is_some_and(|at| now >= at)) {
+        let is_due = snapshot.is_due(now) || owed.is_some_and(|at| now >= at);
+        let last = Some(checkpoint.last_sequence());
+        if result.is_ok() && is_due && (kept != last || was_failing) {
             result = checkpoint.snapshot(node::unix_nanos());
             owed = result.is_err().then(|| now + SNAPSHOT_RETRY);
+            kept = last.filter(|_| result.is_ok());
         }
         let is_failing = result.is_err() || owed.is_some() || checkpoint.is_degraded();
         match result {
