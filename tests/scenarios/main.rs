@@ -11,6 +11,7 @@ mod commit_order;
 mod faults;
 mod kills;
 mod odd_files;
+mod reboot;
 mod restore_order;
 mod rotation;
 mod saved_config;

@@ -19,6 +19,7 @@
 mod agent;
 mod arrivals;
 mod binary;
+mod boot;
 mod cri;
 mod destination;
 mod docker;
@@ -45,6 +46,7 @@ mod writer;
 pub use agent::{Agent, AgentCommand, Stopped};
 pub use arrivals::{Arrivals, Run};
 pub use binary::binary;
+pub use boot::another_boot;
 pub use cri::{
     ContainerState, ContainerStatus, Containerd, Executed, Pod, PodContainer, PodContainerPlan,
     PodPlan,
