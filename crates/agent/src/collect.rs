@@ -7,7 +7,8 @@ use crossbeam::channel::never;
 use tail::{Event, Tail};
 
 use crate::containers::{Collecting, Notice};
-use crate::follow::{Every, Following, SETTLE_EVERY};
+use crate::every::Every;
+use crate::follow::{Following, SETTLE_EVERY};
 use crate::lane::Stop;
 use crate::pulse;
 use crate::threads::Raised;

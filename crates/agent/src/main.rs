@@ -13,6 +13,7 @@ mod dead_letter;
 mod deliver;
 mod delivery;
 mod drain;
+mod every;
 mod exit;
 mod follow;
 mod format;

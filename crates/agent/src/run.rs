@@ -22,6 +22,7 @@ use crate::collect::{Watched, collect, collect_first};
 use crate::deliver::deliver;
 use crate::delivery::Delivery;
 use crate::drain::{Drain, Unanswered};
+use crate::every::Every;
 use crate::exit::Exit;
 use crate::follow::Standing;
 use crate::lane::{Lane, Shared, Stop};
@@ -346,7 +347,7 @@ fn wait_for_reason(
 /// journaled since the last one. Readers and senders never wait for it.
 pub fn keep_checkpoint(shared: &Shared, interval: Duration) {
     let Shared { checkpoint, stop, board, .. } = shared;
-    let mut snapshot = crate::follow::Every::new(interval, Instant::now());
+    let mut snapshot = Every::new(interval, Instant::now());
     // A snapshot that failed is tried again then.
     let mut owed: Option<Instant> = None;
     let mut kept = None;

@@ -31,6 +31,7 @@ impl Tail {
             };
         }
         match self.shared.trees.stat(&file.path) {
+            Ok(stat) if stat == file.stat && file.source.is_some() => {}
             Ok(stat) if stat.key() == file.stat.key() => {
                 let was_closed = !file.is_open() && file.source.is_some();
                 // Opening it compares its identity: meanwhile its inode may be another file's.
