@@ -18,4 +18,5 @@ mod many;
 mod places;
 mod pods;
 mod site;
+mod turn;
 mod wishes;

@@ -12,6 +12,7 @@ use tests::{ENOUGH, Stage, http};
 
 use crate::book::Receiver;
 use crate::site::verdict;
+use crate::turn::Turn;
 
 /// A pod's log directory, where a kubelet has it; gone when it is dropped.
 struct Logs(PathBuf);
@@ -30,11 +31,13 @@ struct Scene {
     containerd: Containerd,
     stage: Stage,
     receiver: Receiver,
+    _turn: Turn,
 }
 
 impl Scene {
     #[track_caller]
     fn new() -> Option<Self> {
+        let turn = Turn::beside();
         let containerd = Containerd::start()?;
         let stage = Stage::new();
         fs::create_dir(stage.path("lines")).unwrap();
@@ -45,7 +48,7 @@ impl Scene {
         let logs = Logs(plan.log_dir.clone());
         let pod = containerd.pod(plan);
         let receiver = Receiver::start();
-        let scene = Self { pod, _logs: logs, containerd, stage, receiver };
+        let scene = Self { pod, _logs: logs, containerd, stage, receiver, _turn: turn };
         scene.collect();
         Some(scene)
     }

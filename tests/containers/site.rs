@@ -10,6 +10,7 @@ use testkit::{AgentCommand, ContainerPlan, Docker, DockerContainer, Verdict, Wri
 use tests::{Stage, http};
 
 use crate::book::Receiver;
+use crate::turn::Turn;
 
 /// How long a container or an agent in one may take to stop.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -24,16 +25,28 @@ pub fn sized(long: u64, quick: u64) -> u64 {
 pub struct Site {
     pub docker: Docker,
     pub stage: Stage,
+    _turn: Turn,
 }
 
 impl Site {
     /// `None`, said loudly, where there is no engine.
     #[track_caller]
     pub fn new() -> Option<Self> {
+        Self::in_turn(Turn::beside())
+    }
+
+    /// For a test whose containers ask every agent of the node to collect them.
+    #[track_caller]
+    pub fn alone() -> Option<Self> {
+        Self::in_turn(Turn::alone())
+    }
+
+    #[track_caller]
+    fn in_turn(turn: Turn) -> Option<Self> {
         let docker = Docker::start()?;
         let stage = Stage::new();
         fs::create_dir(stage.path("lines")).unwrap();
-        Some(Self { docker, stage })
+        Some(Self { docker, stage, _turn: turn })
     }
 
     /// With irontail's image on the engine.

@@ -19,7 +19,6 @@ fn a_stream_that_is_ignored_is_acknowledged_and_not_sent() {
         "TailSizeKB": 1024,
     });
     let pipeline = json!({ "inputs": [input], "flushers": [http(&receiver.url())] });
-    // No name that the environment of another test's container asks for.
     site.stage.pipeline("one_stream", &pipeline);
     let _app = site.docker.container("app").start(&["sh", "-c", BOTH_STREAMS]);
     let agent = site.agent().start();
@@ -41,7 +40,7 @@ fn a_stream_that_is_ignored_is_acknowledged_and_not_sent() {
 
 #[test]
 fn a_containers_environment_asks_to_be_collected() {
-    let Some(site) = Site::new() else { return };
+    let Some(site) = Site::alone() else { return };
     let receiver = Receiver::start();
     // A pipeline that takes no container by itself.
     let input = json!({
