@@ -2,20 +2,10 @@
 //! U+FFFD for each maximal part that is no UTF-8. Which bytes are special is asked of sixteen at
 //! a time (`lanes.rs`).
 
-use crate::lanes::{Special, any};
+use crate::lanes::{BLOCK_LEN, Special, any, escapes};
 
-/// How many bytes are looked at in one go.
-const BLOCK_LEN: usize = 64;
-
-/// For each byte how it is written: itself, or a backslash and a letter.
-static WRITTEN: [Written; 256] = written();
-
-#[derive(Clone, Copy)]
-struct Written {
-    letter: u8,
-    /// 1 after a backslash, else 0.
-    escaped: u8,
-}
+/// For each byte the letter by which it is written after a backslash; 0 where it has none.
+static LETTERS: [u8; 256] = letters();
 
 /// Appends `raw` to `out` as text of a JSON string, without the quotes. Returns whether bytes that
 /// are no UTF-8 were replaced.
@@ -36,59 +26,69 @@ pub(crate) fn push_text(raw: &[u8], out: &mut Vec<u8>) -> bool {
 /// Appends UTF-8 text with what JSON demands escaped.
 fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
     for block in text.chunks(BLOCK_LEN) {
-        if !any(block, Special::Escaped) {
+        let mut padded = [b' '; 2 * BLOCK_LEN];
+        padded[..block.len()].copy_from_slice(block);
+        let escapes = escapes(padded.first_chunk().expect("it is two blocks long"));
+        if escapes == 0 {
             out.extend_from_slice(block);
         } else if any(block, Special::RareControl) {
             block.iter().for_each(|&byte| push_byte(byte, out));
         } else {
-            push_short_escapes(block, out);
+            push_short_escapes(&padded, block.len(), escapes, out);
         }
     }
 }
 
-/// Appends a block in which every escape is a backslash and a letter: over a ground of
-/// backslashes, a byte that needs one steps past it first.
-fn push_short_escapes(block: &[u8], out: &mut Vec<u8>) {
-    const ROOM: usize = 2 * BLOCK_LEN;
+/// Appends the first `len` bytes of a block, of which those that `escapes` names become a backslash
+/// and a letter. What stands between two of them is copied as a whole block, which is quicker than
+/// as many bytes as it has; the next one overwrites what was too much.
+fn push_short_escapes(
+    padded: &[u8; 2 * BLOCK_LEN],
+    len: usize,
+    mut escapes: u64,
+    out: &mut Vec<u8>,
+) {
     let start = out.len();
-    out.resize(start + ROOM, b'\\');
-    let room: &mut [u8; ROOM] =
-        (&mut out[start..]).try_into().expect("the vector has just grown by this length");
-    let mut len = 0;
-    for &byte in block {
-        let written = &WRITTEN[usize::from(byte)];
-        len += usize::from(written.escaped);
-        room[len % ROOM] = written.letter;
-        len += 1;
+    out.resize(start + 3 * BLOCK_LEN, 0);
+    let room = &mut out[start..];
+    let (mut from, mut to) = (0, 0);
+    while escapes != 0 {
+        let at = escapes.trailing_zeros() as usize;
+        escapes &= escapes - 1;
+        copy_block(&padded[from..], &mut room[to..]);
+        to += at - from;
+        room[to] = b'\\';
+        room[to + 1] = LETTERS[usize::from(padded[at])];
+        (from, to) = (at + 1, to + 2);
     }
-    out.truncate(start + len);
+    copy_block(&padded[from..], &mut room[to..]);
+    out.truncate(start + to + len - from);
+}
+
+fn copy_block(from: &[u8], to: &mut [u8]) {
+    to[..BLOCK_LEN].copy_from_slice(&from[..BLOCK_LEN]);
 }
 
 /// Appends one byte, escaped if it must be.
 fn push_byte(byte: u8, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let written = WRITTEN[usize::from(byte)];
+    let letter = LETTERS[usize::from(byte)];
     if Special::RareControl.is(byte) {
         let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
         out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-    } else if written.escaped == 1 {
-        out.extend_from_slice(&[b'\\', written.letter]);
+    } else if letter != 0 {
+        out.extend_from_slice(&[b'\\', letter]);
     } else {
         out.push(byte);
     }
 }
 
-const fn written() -> [Written; 256] {
-    let mut table = [Written { letter: 0, escaped: 0 }; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte].letter = byte as u8;
-        byte += 1;
-    }
+const fn letters() -> [u8; 256] {
+    let mut table = [0; 256];
     let escapes = b"\"\"\\\\\x08b\tt\nn\x0cf\rr";
     let mut pair = 0;
     while pair < escapes.len() {
-        table[escapes[pair] as usize] = Written { letter: escapes[pair + 1], escaped: 1 };
+        table[escapes[pair] as usize] = escapes[pair + 1];
         pair += 2;
     }
     table

@@ -17,6 +17,9 @@ pub(crate) enum Special {
 /// How many bytes are looked at in one go.
 const LANES: usize = 16;
 
+/// How many bytes [`escapes`] looks at.
+pub(crate) const BLOCK_LEN: usize = 64;
+
 impl Special {
     pub(crate) fn is(self, byte: u8) -> bool {
         match self {
@@ -35,6 +38,14 @@ pub(crate) fn any(bytes: &[u8], special: Special) -> bool {
         Some(last) => any_lane(bytes.as_chunks().0, last, special),
         None => bytes.iter().any(|&byte| special.is(byte)),
     }
+}
+
+/// Which bytes are to be escaped: bit 0 for the first.
+#[inline]
+pub(crate) fn escapes(block: &[u8; BLOCK_LEN]) -> u64 {
+    let (sixteens, _) = block.as_chunks::<LANES>();
+    let bits = |sixteen: &[u8; LANES]| u64::from(escaped(u8x16::new(*sixteen)).to_bitmask());
+    sixteens.iter().rev().fold(0, |found, sixteen| found << LANES | bits(sixteen))
 }
 
 /// Whether any of many is special. The question is asked once, not for each sixteen bytes.
@@ -102,6 +113,19 @@ mod tests {
                 }
             }
             assert!(!any(b"", special));
+        }
+    }
+
+    #[test]
+    fn each_byte_to_be_escaped_has_its_bit() {
+        for byte in 0..=255 {
+            for at in 0..BLOCK_LEN {
+                let mut block = [b'a'; BLOCK_LEN];
+                (block[at], block[63 - at / 2]) = (byte, b'"');
+                let bit = |at: usize| u64::from(Special::Escaped.is(block[at])) << at;
+                let expected = (0..BLOCK_LEN).fold(0, |bits, at| bits | bit(at));
+                assert_eq!(escapes(&block), expected, "{byte} at {at}");
+            }
         }
     }
 }
