@@ -38,7 +38,8 @@ pub struct Inventory {
 
 #[derive(Debug, Default)]
 struct Entry {
-    told: BTreeMap<Source, Told>,
+    /// Boxed: a map has room for eleven at once, and most containers are told of by one.
+    told: BTreeMap<Source, Box<Told>>,
     merged: Container,
 }
 
@@ -100,7 +101,7 @@ impl Inventory {
         if let Some(old) = entry.told.get(&source) {
             fill(&mut container, &old.container);
         }
-        entry.told.insert(source, Told { container, is_present: true });
+        entry.told.insert(source, Box::new(Told { container, is_present: true }));
         if source != Source::SavedMap {
             entry.forget(Source::SavedMap);
         }

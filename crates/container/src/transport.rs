@@ -24,6 +24,9 @@ use crate::Error;
 /// The longest answer that is read: a list of 10,000 containers is about 20 MB.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Bytes of a connection's buffers, each way.
+const BUFFER_LEN: usize = 8 * 1024;
+
 /// A server behind a Unix socket.
 #[derive(Debug)]
 pub(crate) struct UnixHttp {
@@ -126,6 +129,10 @@ fn agent(socket: &Path, patience: Arc<AtomicU64>) -> Agent {
         // A connection costs microseconds here; one that is kept may be closed by the server just
         // as it is used again.
         .max_idle_connections(0)
+        // Requests are short. Large buffers that come and go between what is kept of many
+        // containers would leave holes in the heap.
+        .input_buffer_size(BUFFER_LEN)
+        .output_buffer_size(BUFFER_LEN)
         // The environment's proxies are not for a local socket.
         .proxy(None)
         .build();

@@ -5,23 +5,32 @@
 /// A compiled wildcard pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Glob {
-    tokens: Vec<Token>,
+    tokens: Box<[Token]>,
+    sets: Box<[Set]>,
     /// Whether wildcards also match `/`.
     crosses: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Small: there is one for each byte of a name, and a pattern for each container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Byte(u8),
     One,
     Many,
-    Set { negated: bool, ranges: Vec<(u8, u8)> },
+    /// By its number.
+    Set(u16),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Set {
+    negated: bool,
+    ranges: Vec<(u8, u8)>,
 }
 
 impl Glob {
     /// Compiles `pattern`; with `crosses`, wildcards match `/` too. The error says what is wrong.
     pub(crate) fn parse(pattern: &[u8], crosses: bool) -> Result<Self, String> {
-        let mut tokens = Vec::new();
+        let (mut tokens, mut sets) = (Vec::with_capacity(pattern.len()), Vec::new());
         let mut rest = pattern;
         while let [first, tail @ ..] = rest {
             rest = tail;
@@ -29,7 +38,11 @@ impl Glob {
                 b'*' if tokens.last() == Some(&Token::Many) => {}
                 b'*' => tokens.push(Token::Many),
                 b'?' => tokens.push(Token::One),
-                b'[' => tokens.push(parse_set(&mut rest)?),
+                b'[' => {
+                    let number = u16::try_from(sets.len()).map_err(|_| "has too many sets")?;
+                    sets.push(parse_set(&mut rest)?);
+                    tokens.push(Token::Set(number));
+                }
                 b'\\' => {
                     let [escaped, tail @ ..] = rest else {
                         return Err("ends with a backslash: write \\\\ for the character".into());
@@ -40,7 +53,7 @@ impl Glob {
                 byte => tokens.push(Token::Byte(*byte)),
             }
         }
-        Ok(Self { tokens, crosses })
+        Ok(Self { tokens: tokens.into(), sets: sets.into(), crosses })
     }
 
     /// The text that alone matches, where there is no wildcard.
@@ -89,7 +102,8 @@ impl Glob {
             Token::Byte(expected) => *expected == byte,
             _ if byte == b'/' && !self.crosses => false,
             Token::One | Token::Many => true,
-            Token::Set { negated, ranges } => {
+            Token::Set(number) => {
+                let Set { negated, ranges } = &self.sets[usize::from(*number)];
                 ranges.iter().any(|&(low, high)| (low..=high).contains(&byte)) != *negated
             }
         }
@@ -97,7 +111,7 @@ impl Glob {
 }
 
 /// The set whose `[` was taken; `rest` moves past its `]`.
-fn parse_set(rest: &mut &[u8]) -> Result<Token, String> {
+fn parse_set(rest: &mut &[u8]) -> Result<Set, String> {
     let open = || "has a [ without its ]: write \\[ for the character".to_string();
     let negated = matches!(rest.first(), Some(b'!' | b'^'));
     if negated {
@@ -108,7 +122,7 @@ fn parse_set(rest: &mut &[u8]) -> Result<Token, String> {
         let (&low, after) = rest.split_first().ok_or_else(open)?;
         *rest = after;
         match low {
-            b']' if !ranges.is_empty() => return Ok(Token::Set { negated, ranges }),
+            b']' if !ranges.is_empty() => return Ok(Set { negated, ranges }),
             b'[' if rest.first() == Some(&b':') => {
                 return Err("has a named class like [:digit:]: write a range like 0-9".into());
             }
