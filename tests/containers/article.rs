@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use testkit::DockerContainer;
+use testkit::{DockerContainer, until};
 use tests::ENOUGH;
 
 use crate::book::Receiver;
@@ -41,6 +41,9 @@ fn after_a_restart_only_what_is_new_is_collected() {
     assert_eq!(record["__tag__:__path__"], "/root/log/1.log");
     assert_eq!(record["__tag__:_container_name_"], app.name());
     assert_eq!(record["__tag__:_image_name_"], site.docker.image());
+    // It is written once the first look at all containers is complete.
+    let map = state.join("docker_path_config.json");
+    until(ENOUGH, "the map of containers", || map.exists().then_some(()).ok_or("no map"));
     end(agent);
 
     write(&app, "4");

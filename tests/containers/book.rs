@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Destination, Faults, Keeper, Ledger, Request, ndjson, until};
+use testkit::{Destination, Faults, Keeper, Ledger, Reply, Request, ndjson, until};
 
 /// What has arrived: the records, those of repeated keys left out, and the ledger of it all.
 #[derive(Default)]
@@ -20,9 +20,9 @@ pub struct Book {
 pub struct Books(Mutex<Book>);
 
 impl Keeper for Books {
-    fn receive(&self, request: &Request, stored: bool) {
+    fn receive(&self, request: &Request, stored: bool) -> Reply {
         let mut book = self.0.lock().unwrap();
-        book.ledger.receive(request, stored);
+        let reply = book.ledger.receive(request, stored);
         let body = request.plain_body().expect("a body that can be unpacked");
         book.bytes.extend_from_slice(&body);
         let key = request.header("idempotency-key").unwrap_or_default().to_owned();
@@ -30,6 +30,7 @@ impl Keeper for Books {
             let records = ndjson::records(&body).map(serde_json::from_slice);
             book.records.extend(records.map(|record| record.expect("a record is JSON")));
         }
+        reply
     }
 
     fn answered(&self, request: &Request) {

@@ -355,7 +355,7 @@ fn past_both_limits_the_oldest_deleted_bytes_are_given_up_and_counted() {
     assert!((3 << 20..9 << 20).contains(&lost), "{lost} bytes of 12 MiB are lost");
     assert!(counter(&stop, "spool_dropped_files") >= 2, "{}", stop.report);
     assert!(verdict.lost_runs.iter().all(|run| run.first < 9 * 8_666), "the oldest: {verdict}");
-    assert!(stop.log.contains("the spool is full"), "{}", stop.log);
+    assert!(stop.log.contains("the spool and pinned_bytes_max are both full"), "{}", stop.log);
 }
 
 #[test]

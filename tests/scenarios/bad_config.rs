@@ -53,7 +53,7 @@ fn each_bad_value_is_refused_with_file_and_key() {
         ("FilePaths", |p| p["inputs"][0]["FilePaths"] = json!("/var/log/*.log")),
         ("FilePaths", |p| p["inputs"][0]["FilePaths"] = json!([7])),
         ("FilePaths", |p| p["inputs"][0]["FilePaths"] = json!([""])),
-        ("FilePaths", |p| p["inputs"][0]["FilePaths"] = json!(["/var/**/a/**/*.log"])),
+        ("FilePaths", |p| p["inputs"][0]["FilePaths"] = json!(["/var/**/a/**"])),
         ("FilePath", |p| p["inputs"][0]["FilePath"] = json!("/var/log/*.log")),
         ("MaxDirSearchDepth", |p| p["inputs"][0]["MaxDirSearchDepth"] = json!("deep")),
         ("TailSizeKB", |p| p["inputs"][0]["TailSizeKB"] = json!(-1)),

@@ -15,6 +15,7 @@ fn ten_restarts(stage: &Stage, faults: Faults) -> Outcome {
         path: stage.log("app.log"),
         rate: 20_000,
         line_len: 120,
+        lines_each: 1,
         rotation: Some((Rotation::Rename { keep: 5 }, Duration::from_secs(2))),
     }];
     let ends = [End::Term; 10];
@@ -87,6 +88,7 @@ fn outage(end: End) {
         path: stage.log("app.log"),
         rate: 20_000,
         line_len: 120,
+        lines_each: 1,
         rotation: Some((Rotation::Rename { keep }, every)),
     }]);
     destination.wait_lines(10_000, ENOUGH);

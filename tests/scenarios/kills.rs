@@ -24,6 +24,7 @@ fn kills(
         path: stage.log("app.log"),
         rate: 20_000,
         line_len: 120,
+        lines_each: 1,
         rotation: Some((rotation, Duration::from_secs(2))),
     }];
     let ends = vec![End::Kill; count];

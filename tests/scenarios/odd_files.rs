@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::json;
 use testkit::{Agent, Arrivals, Destination, Faults, LogFile, Verdict, ndjson, until};
 use tests::{ENOUGH, Stage};
 
@@ -179,7 +180,7 @@ fn odd_bytes_arrive_as_they_are_or_replaced() {
     let command = stage.command(&["collect", "--from", "beginning", "--to"]).arg(&out);
     let agent = command.arg(stage.log("*.log")).start();
     let expected: [&[u8]; 6] = [
-        b"tab\there\r",
+        b"tab\there",
         b"nul\0kept",
         b"quote\"back\\slash",
         "latin1 \u{fffd}".as_bytes(),
@@ -201,17 +202,105 @@ fn odd_bytes_arrive_as_they_are_or_replaced() {
 #[test]
 fn an_output_file_that_matches_the_pattern_is_not_fed_to_itself() {
     let stage = Stage::new();
+    let out = stage.log("out.log");
+    is_not_fed_to_itself(&stage, &out);
+}
+
+#[test]
+fn an_output_that_a_linked_directory_leads_to_is_not_fed_to_itself() {
+    let stage = Stage::new();
+    symlink(stage.path("logs"), stage.path("alias")).unwrap();
+    let out = stage.path("alias").join("out.log");
+    is_not_fed_to_itself(&stage, &out);
+}
+
+#[test]
+fn hard_links_to_outputs_that_are_made_while_it_runs_are_not_fed_to_it_and_check_says_so() {
+    let stage = Stage::new();
+    let out = stage.path("out.json");
+    let output = json!({ "Type": "flusher_file", "FilePath": out, "MaxFileSize": 65_536 });
+    stage.pipeline_to(output);
     let mut log = stage.log_file("app.log");
     log.append(100);
-    let out = stage.log("out.log");
-    let command = stage.command(&["collect", "--from", "beginning", "--to"]).arg(&out);
+    let agent = stage.run().start();
+    until(ENOUGH, "the output", || out.exists().then_some(()).ok_or("none"));
+    // To the output, to what it was rotated to, and to the next one.
+    fs::hard_link(&out, stage.log("first.log")).unwrap();
+    agent.wait_log("first.log", ENOUGH);
+    let rotated = stage.path("out.json.1");
+    until(ENOUGH, "its rotation", || {
+        log.append(100);
+        rotated.exists().then_some(()).ok_or("none")
+    });
+    until(ENOUGH, "the next output", || out.exists().then_some(()).ok_or("none"));
+    fs::hard_link(&rotated, stage.log("second.log")).unwrap();
+    fs::hard_link(&out, stage.log("third.log")).unwrap();
+    for name in ["second.log", "third.log"] {
+        agent.wait_log(name, ENOUGH);
+    }
+    log.append(100);
+    let records = || -> u64 {
+        let names = fs::read_dir(stage.path("")).unwrap().flatten().map(|entry| entry.path());
+        let outputs = names.filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with("out.json") && !name.ends_with(".lock")
+        });
+        let bodies = outputs.map(|path| fs::read(path).unwrap_or_default());
+        bodies.map(|body| ndjson::records(&body).count() as u64).sum()
+    };
+    until(ENOUGH, "every line", || match records() {
+        count if count >= log.written().lines => Ok(()),
+        count => Err(format!("{count} lines")),
+    });
+    let stop = agent.stop(ENOUGH);
+    assert_eq!(stop.code, Some(0), "{}", stop.log);
+    assert_eq!(records(), log.written().lines, "{}", stop.log);
+    let check = || stage.command(&["check", "--config"]).arg(stage.path("config")).output();
+    let (code, said, errors) = check();
+    assert_eq!(said.matches("  collects ").count(), 1, "{said}");
+    // Two of the three are one file.
+    assert!(said.matches("written by this process").count() >= 2, "{said}");
+    assert_eq!(code, Some(1), "{errors}");
+    for part in [
+        "app.json: inputs[0].FilePaths",
+        "which is a file that irontail writes",
+        "ExcludeFilePaths",
+    ] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    for name in ["first.log", "second.log", "third.log"] {
+        fs::remove_file(stage.log(name)).unwrap();
+    }
+    assert_eq!(check().0, Some(0));
+}
+
+#[test]
+fn check_refuses_an_output_that_the_input_reaches_by_a_linked_directory() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("out")).unwrap();
+    fs::write(stage.path("out/out.json"), "").unwrap();
+    symlink(stage.path("out"), stage.log("alias")).unwrap();
+    let mut input = stage.input();
+    input["FilePaths"] = json!([stage.log("*/*.json")]);
+    let output = json!({ "Type": "flusher_file", "FilePath": stage.path("out/out.json") });
+    stage.pipeline("app", &json!({ "inputs": [input], "flushers": [output] }));
+    let (code, said, errors) =
+        stage.command(&["check", "--config"]).arg(stage.path("config")).output();
+    assert_eq!(code, Some(1), "{said}{errors}");
+    assert!(errors.contains("alias/out.json"), "{errors}");
+}
+
+fn is_not_fed_to_itself(stage: &Stage, out: &std::path::Path) {
+    let mut log = stage.log_file("app.log");
+    log.append(100);
+    let command = stage.command(&["collect", "--from", "beginning", "--to"]).arg(out);
     let mut agent = command.arg(stage.log("*.log")).start();
     // Refused at once, or collected without itself: either is right.
     let refused = until(ENOUGH, "a refusal or the lines", || {
         if agent.has_ended() {
             return Ok(true);
         }
-        let len = fs::read(&out).map_or(0, |body| ndjson::records(&body).count());
+        let len = fs::read(out).map_or(0, |body| ndjson::records(&body).count());
         if len >= 100 { Ok(false) } else { Err(format!("{len} lines")) }
     });
     if refused {
@@ -221,12 +310,12 @@ fn an_output_file_that_matches_the_pattern_is_not_fed_to_itself() {
     }
     log.append(100);
     until(ENOUGH, "the later lines", || {
-        let len = fs::read(&out).map_or(0, |body| ndjson::records(&body).count());
+        let len = fs::read(out).map_or(0, |body| ndjson::records(&body).count());
         if len >= 200 { Ok(()) } else { Err(format!("{len} lines")) }
     });
     assert_eq!(agent.stop(ENOUGH).code, Some(0));
     let mut arrivals = Arrivals::new();
-    let body = fs::read(&out).unwrap();
+    let body = fs::read(out).unwrap();
     ndjson::records(&body).filter_map(ndjson::content).for_each(|text| arrivals.note(&text));
     Verdict::of_arrivals(&[log.written()], &arrivals).assert_exactly_once();
 }

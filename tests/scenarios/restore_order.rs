@@ -2,7 +2,9 @@
 //! it opens: no byte is read before everything is known that was ever read, sent or acknowledged.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testkit::{Destination, Faults, LogFile, Touch, Touches, until};
@@ -98,4 +100,25 @@ fn a_start_reads_configuration_containers_progress_spool_and_outputs_before_any_
     });
     let sent = touches.iter().position(|touch| *touch == Touch::Written(out.clone())).unwrap();
     assert!(last_look.max().unwrap() < sent, "{touches:#?}");
+}
+
+#[test]
+fn an_engine_that_hangs_delays_no_file_of_the_host() {
+    let stage = Stage::new();
+    let out = stage.path("out.json");
+    stage.pipeline_to(json!({ "Type": "flusher_file", "FilePath": out }));
+    let printed = json!({ "Type": "input_container_stdio" });
+    let nowhere = json!({ "Type": "flusher_blackhole" });
+    stage.pipeline("printed", &json!({ "inputs": [printed], "flushers": [nowhere] }));
+    stage.log_file("a.log").append(LINES);
+    // Connections wait in its backlog, and nothing ever answers.
+    let socket = stage.path("engine.sock");
+    let _engine = UnixListener::bind(&socket).unwrap();
+    let engine = format!("unix://{}", socket.display());
+    let begun = Instant::now();
+    let agent = stage.run().env("DOCKER_HOST", engine).start();
+    wait_for_lines(&out, 0, LINES);
+    let waited = begun.elapsed();
+    assert!(waited < Duration::from_secs(9), "the first lines came after {waited:?}");
+    agent.stop(ENOUGH);
 }

@@ -12,6 +12,7 @@ fn one_writer(stage: &Stage, rotation: Rotation) -> Vec<WriterPlan> {
         path: stage.log("app.log"),
         rate: 20_000,
         line_len: 120,
+        lines_each: 1,
         rotation: Some((rotation, Duration::from_secs(2))),
     }]
 }
@@ -59,6 +60,7 @@ fn ten_restarts_under_a_hundred_writers_lose_and_repeat_nothing() {
             path: stage.log(&format!("app{writer}.log")),
             rate: 200,
             line_len: 120,
+            lines_each: 1,
             rotation: Some((Rotation::Rename { keep: 5 }, Duration::from_secs(2))),
         })
         .collect();

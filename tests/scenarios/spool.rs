@@ -24,6 +24,7 @@ fn a_long_outage_with_deletes_and_a_kill_loses_nothing_and_pins_nothing() {
         path: stage.log("app.log"),
         rate: 20_000,
         line_len: 120,
+        lines_each: 1,
         rotation: Some((Rotation::Rename { keep }, Duration::from_secs(every))),
     }]);
     destination.wait_lines(10_000, ENOUGH);

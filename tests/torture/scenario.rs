@@ -90,6 +90,7 @@ fn fast(stage: &Stage, rotation: Rotation) -> WriterPlan {
         path: stage.log("app.log"),
         rate: 20_000,
         line_len: 120,
+        lines_each: 1,
         rotation: Some((rotation, Duration::from_secs(2))),
     }
 }
@@ -108,6 +109,7 @@ fn forty(stage: &Stage) -> Vec<WriterPlan> {
             path: stage.log(&format!("app{writer}.log")),
             rate: 500,
             line_len: 60 + 10 * writer as usize,
+            lines_each: 1,
             rotation: rotation.map(|rotation| (rotation, Duration::from_secs(3))),
         }
     };

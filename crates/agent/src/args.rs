@@ -57,6 +57,10 @@ pub struct RunArgs {
     pub require_durable_state: bool,
     /// Address of the admin endpoint.
     pub admin: Option<String>,
+    /// Of `irontail check`: a file whose lines pass the processors; `-` is standard input.
+    pub sample: Option<PathBuf>,
+    /// Of `irontail check`: whether the destinations are looked at too.
+    pub connect: bool,
 }
 
 /// `irontail state dump` and `verify`
@@ -99,8 +103,10 @@ usage:
                [--on-lost-state POLICY] [--require-durable-state]
       run the configured pipelines; with --admin, serve /healthz, /readyz and /metrics
       over HTTP, as in: --admin 127.0.0.1:9469
-  irontail check [--config FILE|DIR]... [--state-dir DIR]
-      validate, and print every parameter and what each pipeline would collect now
+  irontail check [--config FILE|DIR]... [--state-dir DIR] [--connect] [--sample FILE]
+      validate, and print every parameter and what each pipeline would collect now; with
+      --connect, whether each destination can be reached and lets the agent in; with --sample,
+      what the processors of each pipeline make of the lines of FILE (- is stdin)
   irontail state dump|verify [--state-dir DIR]
       print, or look for damage in, a state directory
   irontail state rewind FILE OFFSET [--state-dir DIR] [--same-ids]
@@ -113,7 +119,8 @@ cannot be read. The agent's own log goes to standard error; RUST_LOG sets its le
 
 exit codes: 0 everything sent is acknowledged; 1 wrong usage or configuration; 2 the state
 directory is refused (locked, lost, newer); 3 stopped with requests unanswered, which the next
-start sends again under the same names; 4 progress could not be written.
+start sends again under the same names; 4 progress could not be written; 5 a part of the agent
+ended that was not asked to, named in the log: start it again.
 ";
 
 /// Reads the words of the command line.
@@ -125,8 +132,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, lexop
         Short('V') | Long("version") => Ok(Command::Version),
         Value(word) => match word.to_str() {
             Some("collect") => collect(&mut parser),
-            Some("run") => Ok(run(&mut parser)?.map_or(Command::Help, Command::Run)),
-            Some("check") => Ok(run(&mut parser)?.map_or(Command::Help, Command::Check)),
+            Some("run") => Ok(run(&mut parser, false)?.map_or(Command::Help, Command::Run)),
+            Some("check") => Ok(run(&mut parser, true)?.map_or(Command::Help, Command::Check)),
             Some("state") => state(&mut parser),
             Some("receive") => receive(&mut parser),
             Some("help") => Ok(Command::Help),
@@ -159,7 +166,7 @@ fn collect(parser: &mut lexopt::Parser) -> Result<Command, lexopt::Error> {
 }
 
 /// `None`: the user asked for help.
-fn run(parser: &mut lexopt::Parser) -> Result<Option<RunArgs>, lexopt::Error> {
+fn run(parser: &mut lexopt::Parser, is_check: bool) -> Result<Option<RunArgs>, lexopt::Error> {
     let mut args = RunArgs::default();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -167,6 +174,8 @@ fn run(parser: &mut lexopt::Parser) -> Result<Option<RunArgs>, lexopt::Error> {
             Long("state-dir") => args.state_dir = Some(parser.value()?.into()),
             Long("on-lost-state") => args.on_lost_state = Some(policy(&parser.value()?)?),
             Long("require-durable-state") => args.require_durable_state = true,
+            Long("connect") if is_check => args.connect = true,
+            Long("sample") if is_check => args.sample = Some(parser.value()?.into()),
             Long("admin") => args.admin = Some(parser.value()?.string()?),
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected()),

@@ -6,21 +6,22 @@ use std::time::Instant;
 use crossbeam::channel::never;
 use tail::{Event, Tail};
 
-use crate::containers::{Collecting, Notice};
-use crate::every::Every;
-use crate::follow::{Following, SETTLE_EVERY};
-use crate::lane::Stop;
-use crate::pulse;
-use crate::threads::Raised;
+use crate::containers::{ContainerEvent, ContainerInputs};
+use crate::follow::progress::ACKNOWLEDGE_EVERY;
+use crate::follow::router::Router;
+use delivery::Stop;
+use delivery::threads::heartbeat;
+use delivery::threads::interval::Interval;
+use delivery::threads::spawn::Raised;
 
 /// What the watching loop works on.
 pub struct Watched {
     /// The files.
     pub tail: Tail,
     /// For whom they are.
-    pub following: Following,
+    pub router: Router,
     /// The containers.
-    pub containers: Collecting,
+    pub containers: ContainerInputs,
 }
 
 impl Watched {
@@ -29,67 +30,110 @@ impl Watched {
             Event::Listed { target } => Some(*target),
             _ => None,
         };
-        self.following.apply(event)?;
+        self.router.apply(event)?;
         if let Some(target) = listed {
-            self.containers.listed(target, &mut self.tail, &mut self.following)?;
+            self.containers.listed(target, &mut self.tail, &mut self.router)?;
         }
         Ok(())
     }
 
-    fn notice(&mut self, notice: Notice) -> Result<(), Stop> {
-        if self.containers.notice(notice, &mut self.tail, &mut self.following)? {
-            self.following.containers_listed()?;
+    fn notice(&mut self, notice: ContainerEvent) -> Result<(), Stop> {
+        if self.containers.notice(notice, &mut self.tail, &mut self.router)? {
+            self.router.containers_listed()?;
         }
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), Stop> {
-        self.following.settle();
-        self.following.bury()?;
-        self.following.show(&self.tail);
-        self.containers.let_go(&mut self.tail, &mut self.following)
+    fn acknowledge(&mut self) -> Result<(), Stop> {
+        self.router.acknowledge();
+        self.router.count_vanished(&self.tail)?;
+        self.router.show(&self.tail);
+        self.containers.let_go(&mut self.tail, &mut self.router)
     }
 }
 
-/// Looks at every file for the first time: when this returns, all that was saved has been found
-/// or is reported as missing, and every file's start is journaled. Nothing is read before.
-pub fn collect_first(watched: &mut Watched, targets: usize, stop: &Raised) -> Result<(), Stop> {
-    let (mut restored, mut listed) = (false, 0);
-    let mut events = Vec::new();
-    while !restored || listed < targets {
-        pulse::beat();
-        watched.tail.poll(Instant::now(), &mut events);
-        for event in events.drain(..) {
-            restored |= matches!(event, Event::Restored);
-            listed += usize::from(matches!(event, Event::Listed { .. }));
+/// How far the first look at every file is.
+pub struct FirstLook {
+    targets: usize,
+    listed: usize,
+    restored: bool,
+    events: Vec<Event>,
+}
+
+impl FirstLook {
+    /// Nothing was looked at of so many targets.
+    pub fn new(targets: usize) -> Self {
+        Self { targets, listed: 0, restored: false, events: Vec::new() }
+    }
+
+    /// A turn of it. True when it is over: all that was saved has been found or is reported as
+    /// missing, and every file's start is journaled. Nothing is read before.
+    pub fn step(&mut self, watched: &mut Watched, now: Instant) -> Result<bool, Stop> {
+        watched.tail.poll(now, &mut self.events);
+        for event in self.events.drain(..) {
+            self.restored |= matches!(event, Event::Restored);
+            self.listed += usize::from(matches!(event, Event::Listed { .. }));
             watched.apply(event)?;
+        }
+        let is_over = self.restored && self.listed >= self.targets;
+        if is_over {
+            watched.router.looked_at_all(&watched.tail)?;
+        }
+        Ok(is_over)
+    }
+}
+
+/// Looks at every file for the first time.
+pub fn collect_first(watched: &mut Watched, targets: usize, stop: &Raised) -> Result<(), Stop> {
+    let mut first = FirstLook::new(targets);
+    loop {
+        heartbeat::beat();
+        if first.step(watched, Instant::now())? {
+            return Ok(());
         }
         if stop.wait(watched.tail.next_due().saturating_duration_since(Instant::now())) {
             return Err(Stop::Asked);
         }
     }
-    watched.following.looked_at_all(&watched.tail)
+}
+
+/// The looks after the first one.
+pub struct Look {
+    acknowledge: Interval,
+    events: Vec<Event>,
+}
+
+impl Look {
+    /// Begins to look.
+    pub fn new(now: Instant) -> Self {
+        Self { acknowledge: Interval::new(ACKNOWLEDGE_EVERY, now), events: Vec::new() }
+    }
+
+    /// A turn: what the tail sees is journaled and offered; now and then the tail is told how far
+    /// the deliveries are.
+    pub fn step(&mut self, watched: &mut Watched, now: Instant) -> Result<(), Stop> {
+        watched.tail.poll(now, &mut self.events);
+        for event in self.events.drain(..) {
+            watched.apply(event)?;
+        }
+        if self.acknowledge.is_due(now) {
+            watched.acknowledge()?;
+        }
+        Ok(())
+    }
 }
 
 /// Runs until the agent stops.
 pub fn collect(watched: &mut Watched, stop: &Raised) -> Result<(), Stop> {
-    let mut settle = Every::new(SETTLE_EVERY, Instant::now());
+    let mut look = Look::new(Instant::now());
     let mut notices = watched.containers.notices().clone();
-    let mut events = Vec::new();
     loop {
-        let now = Instant::now();
-        pulse::beat();
-        watched.tail.poll(now, &mut events);
-        for event in events.drain(..) {
-            watched.apply(event)?;
-        }
-        if settle.is_due(now) {
-            watched.settle()?;
-        }
+        heartbeat::beat();
+        look.step(watched, Instant::now())?;
         let wait = watched.tail.next_due().saturating_duration_since(Instant::now());
         crossbeam::select! {
             recv(stop.channel()) -> _ => {
-                watched.following.note_sizes();
+                watched.router.note_sizes();
                 return Ok(());
             }
             recv(notices) -> notice => match notice {

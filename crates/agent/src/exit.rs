@@ -13,4 +13,6 @@ pub enum Exit {
     Unanswered = 3,
     /// Progress could not be written.
     NotPersisted = 4,
+    /// A part of the agent ended that was not asked to: the log and the drain report name it.
+    Failed = 5,
 }

@@ -3,25 +3,22 @@
 //! who appends waits for a sync or a snapshot: both take what they need under the lock and do
 //! their work outside it.
 //! A kill at any moment loses nothing that a method returned from; a loss of power nothing that
-//! was synced. Not here: what an entry does (`fold.rs`), the write itself (`journal.rs`).
+//! was synced. Not here: what an entry does (`fold.rs`), the write itself (`append.rs`).
 
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use disk::Disk;
 use record::{
-    Bounds, DeliveryKey, FileSeen, FileUid, NodeId, OpenRequest, Progress, REQUEST_RANGES_MAX,
-    RequestId, Ticket,
+    Anchor, Bounds, DeliveryKey, FileSeen, FileUid, NodeId, OpenRequest, Progress,
+    REQUEST_RANGES_MAX, RequestId, Ticket, UNPROVEN,
 };
 
-use crate::durable::Written;
 use crate::gate::Gate;
 use crate::journal::append::Journal;
 use crate::journal::codec::{Cut, Entry};
-use crate::journal::segment::SEGMENT_LEN;
-use crate::start::{node, recover, repair};
 use crate::state::values::State;
-use crate::{Error, FileSpan, Options, Place, Recovery};
+use crate::{Error, FileSpan, Options, Place};
 
 /// Which progress is known, and the only way to change it.
 pub struct Checkpoint {
@@ -35,15 +32,31 @@ pub struct Checkpoint {
     pub(crate) now_unix_nanos: AtomicI64,
 }
 
+/// What the newest snapshot says; held while one is written.
+pub(crate) struct Written {
+    pub boot_id: String,
+    pub sequence: u64,
+}
+
 /// The state and the journal that leads to it.
 pub(crate) struct Core {
     pub state: State,
     pub journal: Journal,
+    /// Why nothing can be appended now.
+    pub suspended: Option<&'static str>,
+    /// Whether nothing can be appended any more.
+    pub is_stopped: bool,
 }
 
 impl Core {
     /// Journals an entry and applies it.
     pub(crate) fn append(&mut self, entry: Entry) -> Result<u64, Error> {
+        if self.is_stopped {
+            return Err(Error::Suspended("the agent has written its last snapshot"));
+        }
+        if let Some(why) = self.suspended {
+            return Err(Error::Suspended(why));
+        }
         let sequence = self.journal.append(&entry, self.state.requests.len())?;
         self.state.apply(sequence, entry);
         Ok(sequence)
@@ -59,32 +72,6 @@ impl Core {
 }
 
 impl Checkpoint {
-    /// Reads the state directory, mends what a crash left, and makes it ready for appending.
-    ///
-    /// # Errors
-    /// [`Error::Newer`] and [`Error::Lost`] leave everything as it was; [`Error::Io`] can be
-    /// tried again.
-    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovery), Error> {
-        Self::open_with(disk, options, SEGMENT_LEN)
-    }
-
-    /// The same with journal segments of `segment_len` bytes in place of 4 MiB, so that a short
-    /// run on a small or simulated disk fills several.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::open`].
-    pub fn open_with(
-        disk: Arc<dyn Disk>,
-        options: Options,
-        segment_len: u64,
-    ) -> Result<(Self, Recovery), Error> {
-        let reading = recover::read(disk.as_ref(), &options, node::random)?;
-        let (origin, same_boot) = (reading.origin, reading.about.boot_id == options.boot_id);
-        let (checkpoint, notes) = repair::mend(disk, &options, reading, segment_len)?;
-        let recovery = Recovery::of(&checkpoint.core().state, origin, same_boot, notes);
-        Ok((checkpoint, recovery))
-    }
-
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         options: &Options,
@@ -96,7 +83,7 @@ impl Checkpoint {
             disk,
             place: options.place.clone(),
             gate: Gate::new(journal.last()),
-            core: Mutex::new(Core { state, journal }),
+            core: Mutex::new(Core { state, journal, suspended: None, is_stopped: false }),
             is_degraded: AtomicBool::new(false),
             written: Mutex::new(Written { boot_id: boot_noted, sequence: 0 }),
             boot_id: options.boot_id.clone(),
@@ -115,7 +102,7 @@ impl Checkpoint {
     pub fn see(&self, file: &FileSeen) -> Result<(), Error> {
         let mut core = self.core();
         let known = core.state.files.get((file.uid, file.generation));
-        let known = known.filter(|known| !known.is_missed);
+        let known = known.filter(|known| !known.is_missed && known.gone_at.is_none());
         if known.and_then(|known| known.seen.as_ref()).is_some_and(|seen| seen.is(file)) {
             return Ok(());
         }
@@ -155,10 +142,47 @@ impl Checkpoint {
         self.append(Entry::Baseline { delivery, uid, generation, start }).map(drop)
     }
 
+    /// The same where what stands before the start is known: after a loss of power it tells whether
+    /// the bytes before the start are still those that were not wanted.
+    pub fn proven_baseline(
+        &self,
+        delivery: DeliveryKey,
+        uid: FileUid,
+        generation: u32,
+        start: Anchor,
+    ) -> Result<(), Error> {
+        let Anchor { offset: start, hash } = start;
+        self.append(Entry::ProvenBaseline { delivery, uid, generation, start, hash }).map(drop)
+    }
+
+    /// The bytes of a generation from `offset` on are not what was read of it: they count as
+    /// acknowledged by no delivery any more.
+    pub fn take_back(&self, uid: FileUid, generation: u32, offset: u64) -> Result<(), Error> {
+        self.append(Entry::Rewind { uid, generation, offset }).map(drop)
+    }
+
     /// A rule leaves these bytes out of a delivery: they count as acknowledged. Nothing changes
     /// for a file that is not known.
     pub fn unwanted(&self, delivery: DeliveryKey, spans: &[FileSpan]) -> Result<(), Error> {
         self.append(Entry::Unwanted { delivery, spans: spans.to_vec() }).map(drop)
+    }
+
+    /// A reader passed over these bytes of one file, in order: they count as acknowledged. `end`
+    /// proves the place where the last of them ends. Nothing changes for a file that is not known.
+    pub fn passed_over(
+        &self,
+        delivery: DeliveryKey,
+        spans: &[FileSpan],
+        end: Anchor,
+    ) -> Result<(), Error> {
+        let is_proof = spans.last().is_some_and(|last| last.end == end.offset);
+        match is_proof && end.hash != UNPROVEN {
+            true => {
+                let (spans, hash) = (spans.to_vec(), end.hash);
+                self.append(Entry::PassedOver { delivery, spans, hash }).map(drop)
+            }
+            false => self.unwanted(delivery, spans),
+        }
     }
 
     /// It was reported that a generation is nowhere, with what it takes along. Forgotten when it
@@ -170,6 +194,23 @@ impl Checkpoint {
     /// Whether [`Checkpoint::missed`] was called for a generation that was not seen since.
     pub fn is_missed(&self, uid: FileUid, generation: u32) -> bool {
         self.core().state.files.get((uid, generation)).is_some_and(|file| file.is_missed)
+    }
+
+    /// The file of a generation is followed no more since `at` (seconds since 1970). Forgotten when
+    /// it is seen again; nothing changes where it is known since when, or the file is not.
+    pub fn gone(&self, uid: FileUid, generation: u32, at: i64) -> Result<(), Error> {
+        let mut core = self.core();
+        match core.state.files.get((uid, generation)) {
+            Some(file) if file.gone_at.is_none() => {
+                core.append(Entry::Gone { uid, generation, at }).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What [`Checkpoint::gone`] was told of a generation that was not seen since.
+    pub fn gone_at(&self, uid: FileUid, generation: u32) -> Option<i64> {
+        self.core().state.files.get((uid, generation))?.gone_at
     }
 
     /// Every file that existed at the delivery's first start has its baseline.
@@ -237,9 +278,18 @@ impl Checkpoint {
     /// The requests that lie in the spool at this place: one, or what is left of the parts that
     /// it was split into.
     pub fn spooled_at(&self, segment: u64, position: u64) -> Vec<OpenRequest> {
+        self.spooled_within(segment, position..position + 1)
+    }
+
+    /// The requests whose frames begin within these bytes of a spool segment.
+    pub fn spooled_within(
+        &self,
+        segment: u64,
+        positions: std::ops::Range<u64>,
+    ) -> Vec<OpenRequest> {
         let core = self.core();
-        let there = core.state.requests.iter();
-        let there = there.filter(|(_, request)| request.spool == Some((segment, position)));
+        let is_there = |(of, position): (u64, u64)| of == segment && positions.contains(&position);
+        let there = core.state.requests.iter().filter(|(_, r)| r.spool.is_some_and(is_there));
         there.map(|(id, request)| request.to_open(*id)).collect()
     }
 
@@ -260,7 +310,9 @@ impl Checkpoint {
     }
 
     /// Ends a request that cannot be sent again as it was, in one step: what survives goes
-    /// under new bounds, `lost` counts as acknowledged, the rest is unread again.
+    /// under new bounds, `lost` counts as acknowledged, the rest is unread again. A request whose
+    /// frame is missing from the spool ends without survivors: the frame is remembered, in case
+    /// its segment comes back ([`crate::Recovery::lost_frames`]).
     pub fn close_request(
         &self,
         request: RequestId,

@@ -7,24 +7,26 @@
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
+use crate::checkpoint::{Core, Written};
 use crate::journal::frame::Stamp;
 use crate::journal::segment::make_spare;
 use crate::snapshot::store;
-use crate::snapshot::write::About;
+use crate::snapshot::write::{About, Mark};
 use crate::state::values::State;
 use crate::{Checkpoint, Error};
 
-/// What the newest snapshot says; held while one is written.
-pub(crate) struct Written {
-    pub boot_id: String,
-    pub sequence: u64,
-}
-
 /// All that goes into a snapshot, at one moment.
-struct Image {
+pub(crate) struct Image {
     state: State,
     stamp: Stamp,
     sequence: u64,
+}
+
+impl Core {
+    fn image(&self) -> Image {
+        let Self { state, journal, .. } = self;
+        Image { state: state.clone(), stamp: journal.stamp(), sequence: journal.last() }
+    }
 }
 
 impl Checkpoint {
@@ -61,10 +63,26 @@ impl Checkpoint {
     pub fn snapshot(&self, now_unix_nanos: i64) -> Result<(), Error> {
         self.now_unix_nanos.store(now_unix_nanos, Ordering::Relaxed);
         let image = self.image();
+        self.keep(&image, Mark::Running)
+    }
+
+    /// The last snapshot of a run, which says that it is: nothing can be appended any more.
+    /// Whoever still runs gets [`Error::Suspended`].
+    pub fn stop(&self, now_unix_nanos: i64) -> Result<(), Error> {
+        self.now_unix_nanos.store(now_unix_nanos, Ordering::Relaxed);
+        let image = {
+            let mut core = self.core();
+            core.is_stopped = true;
+            core.image()
+        };
+        self.keep(&image, Mark::Stopped)
+    }
+
+    fn keep(&self, image: &Image, mark: Mark) -> Result<(), Error> {
         // Also the snapshot before this one must be able to come here, by the journal.
         self.sync_through(image.sequence)?;
         self.written().boot_id.clone_from(&self.boot_id);
-        self.write(&image)
+        self.write(image, mark)
     }
 
     /// One sync of the journal; up to where everything is durable then.
@@ -86,37 +104,45 @@ impl Checkpoint {
 
     /// After a failed sync: nothing that was in the journal is needed once two snapshots are
     /// durable; the next record begins a new segment.
-    fn heal(&self) -> Result<u64, Error> {
-        self.write_snapshot()?;
-        let durable = self.write_snapshot()?;
+    pub(crate) fn heal(&self) -> Result<u64, Error> {
+        self.begin_segment()?;
+        self.write_snapshot(Mark::Running)?;
+        let durable = self.write_snapshot(Mark::Running)?;
         self.is_degraded.store(false, Ordering::Release);
         Ok(durable)
     }
 
+    /// Makes a segment for the next record, durably: a start that finds none behind a snapshot of
+    /// a running agent knows by that that the journal was lost.
+    pub(crate) fn begin_segment(&self) -> Result<(), Error> {
+        let file = self.core().journal.begin()?;
+        let failed = |source| Error::io("sync the journal in", self.place.dir(), source);
+        let synced = file.sync_data().and_then(|()| self.disk.sync_dir(self.place.dir()));
+        if synced.is_err() {
+            self.core().journal.abandon();
+        }
+        synced.map_err(failed)
+    }
+
     /// Writes a snapshot of what is known now; the last sequence number in it.
-    pub(crate) fn write_snapshot(&self) -> Result<u64, Error> {
+    pub(crate) fn write_snapshot(&self, mark: Mark) -> Result<u64, Error> {
         let image = self.image();
-        self.write(&image)?;
+        self.write(&image, mark)?;
         Ok(image.sequence)
     }
 
     fn image(&self) -> Image {
-        let core = self.core();
-        Image {
-            state: core.state.clone(),
-            stamp: core.journal.stamp(),
-            sequence: core.journal.last(),
-        }
+        self.core().image()
     }
 
-    fn write(&self, image: &Image) -> Result<(), Error> {
+    fn write(&self, image: &Image, mark: Mark) -> Result<(), Error> {
         let mut written = self.written();
         if written.sequence > image.sequence {
             return Ok(()); // Another thread's is newer.
         }
         let Image { state, stamp, sequence } = image;
         let boot_id = written.boot_id.clone();
-        let about = About { stamp: *stamp, sequence: *sequence, boot_id };
+        let about = About { stamp: *stamp, sequence: *sequence, boot_id, mark };
         let now = self.now_unix_nanos.load(Ordering::Relaxed);
         let disk = self.disk.as_ref();
         store::write_generation(disk, &self.place, state, &about, now)?;

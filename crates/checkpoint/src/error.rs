@@ -52,6 +52,8 @@ pub enum Error {
         /// The vanished names.
         vanished: Vec<String>,
     },
+    /// Nothing can be kept now. Nothing was applied; the call succeeds when it can again.
+    Suspended(&'static str),
     /// An answer for a request that is not open.
     UnknownRequest(RequestId),
     /// Bounds, or an answer, that no request can have. A mistake of the caller.
@@ -81,7 +83,7 @@ impl Error {
 
     /// Whether the same call may succeed later without anybody changing the configuration.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::NoSpace { .. })
+        matches!(self, Self::Io { .. } | Self::NoSpace { .. } | Self::Suspended(_))
     }
 }
 
@@ -122,6 +124,7 @@ impl fmt::Display for Error {
                 new.join(", "),
                 vanished.join(", ")
             ),
+            Self::Suspended(why) => write!(f, "nothing is journaled now: {why}"),
             Self::UnknownRequest(id) => {
                 write!(f, "request {} is not open; this is a bug, please report it", id.0)
             }

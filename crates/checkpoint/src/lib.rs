@@ -26,6 +26,7 @@
 //!     boot_id: "boot".into(),
 //!     now_unix_nanos: 0,
 //!     on_lost: OnLost::Refuse,
+//!     evidence: Vec::new(),
 //! };
 //! let (checkpoint, _) = Checkpoint::open(Arc::new(disk.clone()), options.clone()).unwrap();
 //! let (delivery, file) = (DeliveryKey::default(), FileUid(7));
@@ -43,7 +44,6 @@
 //! assert_eq!(checkpoint.progress(delivery, file, 0).acked.covered_from(0), 100);
 //! ```
 
-mod arguments;
 mod checkpoint;
 mod claiming;
 mod durable;
@@ -51,17 +51,21 @@ mod error;
 mod gate;
 mod journal;
 mod place;
+mod renew;
 mod rewind;
 mod snapshot;
 mod start;
 mod state;
+mod types;
 
 #[cfg(test)]
 mod tests;
 
-pub use arguments::{FileSpan, Options, PipelineClaim, PipelineKeys};
 pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use place::Place;
 pub use start::inspect::{Dump, FileDump, ProgressDump, RequestDump, SegmentDump, inspect};
-pub use start::recovery::{ForeignFile, OnLost, Origin, Recovery, SpooledRequest};
+pub use types::{
+    FileSpan, ForeignFile, OnLost, Options, Origin, PipelineClaim, PipelineKeys, Recovery,
+    SpooledRequest,
+};

@@ -43,7 +43,7 @@ fn plan(
     let file = &state.files[(uid, generation)];
     let acked = file.cursors.iter().map(|cursor| cursor.prefix()).max().unwrap_or(0);
     if offset > acked {
-        return Err(Error::BeyondProgress { path: seen.real, offset, acked });
+        return Err(Error::BeyondProgress { path: seen.real.to_path_buf(), offset, acked });
     }
     let mut entries = closed_requests(state, uid);
     if same_ids {

@@ -28,6 +28,7 @@ fn open(dir: &Path) -> (Checkpoint, Recovery) {
         boot_id: "boot".to_owned(),
         now_unix_nanos: 1,
         on_lost: OnLost::Refuse,
+        evidence: Vec::new(),
     };
     Checkpoint::open(Arc::new(RealDisk), options).expect("the directory can be opened")
 }
@@ -44,8 +45,8 @@ fn file(number: u64) -> FileSeen {
         identity: Identity { dev: 2049, inode: 1_000_000 + number, birth: Some(1 << 60) },
         head: Head { len: 1024, hash: number.wrapping_mul(0x9E37_79B9_7F4A_7C15) },
         signature: Signature { size: 1024, hash: number.wrapping_mul(0xC2B2_AE3D_27D4_EB4F) },
-        logical: name.clone().into(),
-        real: name.into(),
+        logical: Path::new(&name).into(),
+        real: Path::new(&name).into(),
         size: 1 << 30,
     }
 }

@@ -36,6 +36,18 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The engine's answer is longer than it may be.
+    TooLong {
+        /// What was asked for.
+        url: String,
+        /// What it may have, in bytes.
+        len_max: u64,
+    },
+    /// Logs of pods are in a directory of the host that is not there for the agent.
+    PodLogs {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file or directory of the host could not be read.
     Read {
         /// Which.
@@ -132,6 +144,9 @@ impl Error {
             Error::Endpoint { .. } | Error::Pattern { .. } | Error::Unmapped { .. } => false,
             Error::Tmpfs { .. } | Error::Kind { .. } | Error::Replaced { .. } => false,
             Error::Newer { .. } => false,
+            // Labels and environment stay as they are while the container is there.
+            Error::TooLong { .. } => false,
+            Error::PodLogs { .. } => true,
         }
     }
 
@@ -169,6 +184,11 @@ impl fmt::Display for Error {
                 f,
                 "the answer of the Docker engine to {url} is not understood: {source}; check that \
                  a Docker engine listens there"
+            ),
+            Error::TooLong { url, len_max } => write!(
+                f,
+                "the answer of the Docker engine to {url} is longer than {len_max} bytes: shorten \
+                 the container's labels or environment"
             ),
             Error::Pattern { key, source } => {
                 write!(f, "{key} is no valid regular expression: {source}")
@@ -222,6 +242,11 @@ impl Error {
                 "{path} is not what the container has mounted from there: mount the host's root \
                  with HostToContainer propagation, or restart the container"
             ),
+            Error::PodLogs { .. } => write!(
+                f,
+                "the kubelet stores the logs of pods below {path} (podLogsDir), which the agent \
+                 does not see: mount that directory of the host"
+            ),
             Error::Newer { version, .. } => write!(
                 f,
                 "{path} has version {version}, which is newer than this agent: run the newer \
@@ -246,6 +271,7 @@ impl Error {
             | Error::Resolve { path, .. }
             | Error::Loop { path }
             | Error::Replaced { path }
+            | Error::PodLogs { path }
             | Error::Newer { path, .. }
             | Error::Save { path, .. } => Some(path),
             _ => None,

@@ -4,72 +4,37 @@
 //! A container comes from the Docker API, from Docker's files, from OCI bundles of containerd or
 //! CRI-O, from pod log directories, or from the saved map; whoever told of it, it is a
 //! [`Container`]. [`PathMap`] says what a path inside it is on the host, [`ContainerRoot`] opens
-//! such a path without letting the container lead the agent anywhere else. [`safe_len`] and
-//! [`for_each`] take apart what runtimes keep of a container's output.
+//! such a path without letting the container lead the agent anywhere else.
 //!
-//! Not here: reading and following files (`tail`), threads (`agent` drives what waits).
-//!
-//! ```
-//! use container::{Assembly, for_each, safe_len};
-//!
-//! let raw = b"2026-11-22T13:48:32Z stdout P one \n\
-//!             2026-11-22T13:48:33Z stdout F line\n\
-//!             2026-11-22T13:48:34Z stdout P unfini";
-//! let whole = safe_len(raw);
-//! let mut contents = Vec::new();
-//! for_each(&raw[..whole], &mut Assembly::new(), |record| {
-//!     contents.push(String::from_utf8_lossy(record.content).into_owned());
-//! });
-//! assert_eq!(contents, ["one line"]);
-//! ```
+//! Not here: reading and following files (`tail`), what runtimes store of a container's output
+//! (`process`), threads (`agent` drives what waits).
 
-mod bundle_shape;
-mod bundles;
-mod cri_line;
 mod docker;
-mod docker_files;
-mod docker_shape;
-mod docker_watch;
-mod env_pipelines;
 mod error;
-mod filters;
-mod host;
 mod inventory;
-mod json_line;
-mod k8s;
-mod map_path;
 mod model;
-mod node;
 mod observation;
-mod overlay;
-mod own;
-mod pod_logs;
-mod resolve;
-mod rfc3339;
-mod saved_map;
-mod saved_old;
-mod saved_shape;
-mod stdio;
-mod tags;
-mod transport;
-mod walk;
+mod oci;
+mod pod_names;
+mod saved;
+mod select;
+mod tree;
 
-pub use bundles::Bundles;
-pub use docker::{Docker, DockerEvent, DockerEvents, ListedContainer, docker_socket};
-pub use docker_files::{DOCKER_DIR, DockerFiles};
-pub use docker_watch::{DockerWatch, LIST_EVERY};
-pub use env_pipelines::{ENV_PIPELINE_PREFIX, EnvInput, EnvPipeline, env_pipelines};
+pub use docker::api::{Docker, DockerEvent, DockerEvents, ListedContainer, docker_socket};
+pub use docker::files::{DOCKER_DIR, DockerFiles};
+pub use docker::follow::{DockerWatch, LIST_EVERY};
 pub use error::Error;
-pub use filters::{FilterRules, Filters, Verdict};
-pub use host::{HOST_MOUNT, HostRoot};
 pub use inventory::{Change, Inventory};
-pub use map_path::{Area, PathMap};
 pub use model::{Container, K8s, LogDriver, Mount, MountKind, Source, State};
-pub use node::{FileKind, FileStat, Listing};
 pub use observation::Observation;
-pub use own::OwnContainer;
-pub use pod_logs::PodLogs;
-pub use resolve::{ContainerFile, ContainerRoot};
-pub use saved_map::{SavedBaseDir, SavedMap};
-pub use stdio::{Assembly, GROUP_BYTES_MAX, Record, Stream, for_each, safe_len};
-pub use tags::TagRules;
+pub use oci::bundles::Bundles;
+pub use oci::pod_logs::PodLogs;
+pub use saved::contents::{SavedBaseDir, SavedMap};
+pub use select::env_pipelines::{ENV_PIPELINE_PREFIX, EnvInput, EnvPipeline, env_pipelines};
+pub use select::filters::{FilterRules, Filters, Verdict};
+pub use select::own::OwnContainer;
+pub use select::tags::TagRules;
+pub use tree::handle::{FileKind, FileStat, Listing};
+pub use tree::host::{HOST_MOUNT, HostRoot};
+pub use tree::mapping::{Area, PathMap};
+pub use tree::resolve::{ContainerFile, ContainerRoot};

@@ -24,6 +24,13 @@ pub enum Observation {
         /// Its image.
         image: String,
     },
+    /// One container cannot be understood; it is looked at again later.
+    Unreadable {
+        /// Its id.
+        id: String,
+        /// Why.
+        error: Error,
+    },
     /// The source cannot tell at the moment; it is asked again.
     Trouble(Source, Error),
 }

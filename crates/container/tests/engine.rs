@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use container::{
-    Assembly, Bundles, Change, Container, ContainerRoot, DOCKER_DIR, DockerFiles, DockerWatch,
-    Error, HostRoot, Inventory, LogDriver, MountKind, Observation, PathMap, Source, State,
-    docker_socket, for_each,
+    Bundles, Change, Container, ContainerRoot, DOCKER_DIR, DockerFiles, DockerWatch, Error,
+    HostRoot, Inventory, LogDriver, MountKind, Observation, PathMap, Source, State, docker_socket,
 };
+use process::split::{Assembly, for_each};
 
 const BUSYBOX: &str = "/bin/busybox";
 

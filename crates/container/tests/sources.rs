@@ -306,3 +306,37 @@ fn links_of_the_host_are_followed_below_its_mount() {
     assert_eq!(host.root.prefixed(Path::new("/a")), host.dir.path().join("a"));
     assert!(host.root.resolve(Path::new("/none")).unwrap_err().is_not_found());
 }
+
+#[test]
+fn logs_of_pods_that_the_kubelet_stores_elsewhere_are_found_by_the_sandbox_bundle() {
+    let host = Host::new();
+    let dir = r#","io.kubernetes.cri.sandbox-log-directory":"/data/pods/shop_web-0_u-1""#;
+    host.write(&format!("{STATE}/abc/config.json"), &web());
+    host.write(&format!("{STATE}/pause/config.json"), &bundle("sandbox", dir));
+    let mut bundles = Bundles::new(&host.root, None);
+    let first = told(|out| bundles.poll(out));
+    let error = &first.troubles[0];
+    assert!(matches!(error, Error::PodLogs { .. }) && error.to_string().contains("/data/pods"));
+    assert!(told(|out| bundles.poll(out)).troubles.is_empty(), "reported once");
+
+    host.write("/data/pods/shop_web-0_u-1/web/3.log", "");
+    host.write("/data/pods/shop_gone_u-2/app/0.log", "");
+    let found = told(|out| bundles.poll(out));
+    let log = found.seen[0].log_path.as_deref();
+    assert_eq!(log, Some(Path::new("/data/pods/shop_web-0_u-1/web/3.log")));
+    let mut pod_logs = PodLogs::new(&host.root);
+    pod_logs.look_into(bundles.pod_logs_dirs());
+    assert_eq!(told(|out| pod_logs.poll(out)).listed.unwrap(), ["u-1/web/3", "u-2/app/0"]);
+}
+
+#[test]
+fn a_log_directory_that_is_not_the_pods_own_is_not_believed() {
+    for dir in ["/etc", "/data/../etc/shop_web-0_u-1", "data/shop_web-0_u-1", "/data/other_web_u"] {
+        let host = Host::new();
+        let annotation = format!(r#","io.kubernetes.cri.sandbox-log-directory":"{dir}""#);
+        host.write(&format!("{STATE}/pause/config.json"), &bundle("sandbox", &annotation));
+        let mut bundles = Bundles::new(&host.root, None);
+        assert!(told(|out| bundles.poll(out)).troubles.is_empty());
+        assert!(bundles.pod_logs_dirs().is_empty(), "{dir}");
+    }
+}

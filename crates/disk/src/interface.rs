@@ -21,8 +21,24 @@ pub trait Disk: Send + Sync {
     /// Opens an existing regular file for reading and writing. Never through a symbolic link.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// The whole content of a file.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The whole content of a regular file of at most `bytes_max` bytes. Never through a symbolic
+    /// link, never waiting for the other end of a FIFO. [`is_unfit`] tells what is no such file.
+    fn read_within(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>>;
+
+    /// The same with the bound of whatever has none of its own.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read_within(path, READ_BYTES_MAX)
+    }
+
+    /// As [`Disk::open`], for a file that nobody else has under another name: what is written into
+    /// it is written nowhere else.
+    fn open_own(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.open(path)?;
+        match file.names()? {
+            0 | 1 => Ok(file),
+            _ => Err(unfit("it has other names too (hard links): remove those, or copy it")),
+        }
+    }
 
     /// Length and kind of what is at `path`; `None` where nothing is.
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
@@ -50,6 +66,10 @@ pub trait Disk: Send + Sync {
     /// holds it. Held until the guard is dropped or the process ends.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 
+    /// Takes the exclusive lock on a directory itself, which no removed file undoes; `None` while
+    /// another holds it.
+    fn try_lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+
     /// Makes a directory and those above it, and syncs each directory that got a new entry.
     /// Those above that were there already are synced too as far as they can be opened: the
     /// process that made them may have died before it did so.
@@ -69,6 +89,26 @@ pub trait Disk: Send + Sync {
     ) -> io::Result<()> {
         crate::compose::replace(self, path, mode, content)
     }
+}
+
+/// The most bytes that [`Disk::read`] reads.
+const READ_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// An error about what is at a path: it is none of the files that are kept there.
+pub(crate) fn unfit(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+/// Whether an error says that what is at a path is no regular file, is too long, or has other
+/// names: trying again does not help.
+pub fn is_unfit(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory)
+}
+
+/// Whether an error says that there is no room: a full disk, a quota, the limit of a file's size.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// An open file of a [`Disk`].
@@ -102,6 +142,11 @@ pub trait DiskFile: Send + Sync {
 
     /// Inode number, to recognise the file later.
     fn inode(&self) -> io::Result<u64>;
+
+    /// How many names it has (hard links).
+    fn names(&self) -> io::Result<u64> {
+        Ok(1)
+    }
 }
 
 /// What [`Disk::stat`] tells.

@@ -24,7 +24,7 @@ mod sim;
 
 pub use compose::{is_temporary, remove_leftovers};
 pub use filesystem::{FsKind, filesystem};
-pub use interface::{Disk, DiskFile, Lock, Stat};
+pub use interface::{Disk, DiskFile, Lock, Stat, is_full, is_unfit};
 pub use lock::{Holder, LockError, lock_within};
 pub use real::RealDisk;
-pub use sim::{Fault, Operation, OperationKind, SimDisk, is_crash};
+pub use sim::{Fault, Look, Operation, OperationKind, SimDisk, is_crash};

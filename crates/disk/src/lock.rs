@@ -15,6 +15,9 @@ use crate::{Disk, Lock};
 /// How often a lock that is held is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
+/// A longer file names no holder.
+const HOLDER_BYTES_MAX: u64 = 4096;
+
 /// The process that holds a lock, as it is written into the lock file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -142,7 +145,7 @@ pub fn lock_within(
     let failed = |source| LockError::Io { path: path.to_owned(), source };
     let mut waited = Duration::ZERO;
     loop {
-        if let Some(lock) = disk.try_lock(path).map_err(failed)? {
+        if let Some(lock) = try_both(disk, path).map_err(failed)? {
             // The text is a courtesy: a full disk must not keep the agent from its lock.
             let _ = lock.describe(&format!("{me}\n"));
             return Ok(lock);
@@ -158,8 +161,27 @@ pub fn lock_within(
     }
 }
 
+/// The lock on the file, and on its directory: the file may be removed by hand, and made anew by
+/// whoever comes then.
+fn try_both(disk: &dyn Disk, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+    let Some(file) = disk.try_lock(path)? else { return Ok(None) };
+    let dir = disk.try_lock_dir(path.parent().unwrap_or(Path::new("/")))?;
+    Ok(dir.map(|dir| Box::new(Both { file, _dir: dir }) as Box<dyn Lock>))
+}
+
+struct Both {
+    file: Box<dyn Lock>,
+    _dir: Box<dyn Lock>,
+}
+
+impl Lock for Both {
+    fn describe(&self, text: &str) -> io::Result<()> {
+        self.file.describe(text)
+    }
+}
+
 fn held(disk: &dyn Disk, path: &Path, waited: Duration, me: &Holder) -> LockError {
-    let text = disk.read(path).unwrap_or_default();
+    let text = disk.read_within(path, HOLDER_BYTES_MAX).unwrap_or_default();
     let holder = Holder::parse(&String::from_utf8_lossy(&text));
     let started = holder.as_ref().map_or(me.started, |holder| holder.started);
     let older_by = Duration::from_secs(me.started.saturating_sub(started));
@@ -228,6 +250,17 @@ mod tests {
         assert!(lock.is_ok());
         assert_eq!(naps, 3);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "pid 8 on node-a since 0\n");
+    }
+
+    #[test]
+    fn a_lock_file_that_was_removed_lets_no_second_holder_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = lock(&path, &holder(7, 0), &mut |_| true).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(lock(&path, &holder(8, 0), &mut |_| true).is_err());
+        drop(held);
+        assert!(lock(&path, &holder(8, 0), &mut |_| true).is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::io::Errno;
 
+use crate::interface::unfit;
 use crate::{Disk, DiskFile, Lock, Stat};
 
 /// Permission bits of new files: they may hold log lines, which are nobody else's business.
@@ -50,11 +51,22 @@ impl Disk for RealDisk {
             }
             opened => opened,
         };
-        Ok(Arc::new(RealFile(regular(opened?)?)))
+        Ok(Arc::new(RealFile(regular(opened.map_err(kind)?)?)))
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+    fn read_within(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let file = options().write(false).open(path).map_err(kind)?;
+        let file = regular(file)?;
+        // Asked first, so that a giant costs no memory; it may still grow while it is read.
+        if file.metadata()?.len() > bytes_max {
+            return Err(unfit("it is longer than any such file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 > bytes_max {
+            true => Err(unfit("it is longer than any such file")),
+            false => Ok(bytes),
+        }
     }
 
     fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
@@ -101,7 +113,11 @@ impl Disk for RealDisk {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         loop {
-            let file = regular(options().create(true).truncate(false).open(path)?)?;
+            let opened = options().create(true).truncate(false).open(path).map_err(kind)?;
+            let file = regular(opened)?;
+            if file.metadata()?.nlink() > 1 {
+                return Err(unfit("it has other names too (hard links): remove it"));
+            }
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -114,11 +130,43 @@ impl Disk for RealDisk {
             }
         }
     }
+
+    fn try_lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        let file = open_dir(dir)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(DirLock(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            // The file system locks no directories (NFS wants them open for writing).
+            Err(TryLockError::Error(error)) if is_no_dir_lock(&error) => {
+                Ok(Some(Box::new(DirLock(file))))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
+/// What cannot be opened for what it is, told as such.
+fn kind(error: io::Error) -> io::Error {
+    let is_other_kind = [Errno::LOOP, Errno::NXIO, Errno::NODEV]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    if is_other_kind { unfit(NOT_REGULAR) } else { error }
+}
+
+const NOT_REGULAR: &str = "it is not a regular file";
+
 fn ask_for_sync(dir: &Path) -> io::Result<()> {
+    open_dir(dir)?.sync_all()
+}
+
+fn open_dir(dir: &Path) -> io::Result<File> {
     let flags = OFlags::DIRECTORY.bits() as i32;
-    OpenOptions::new().read(true).custom_flags(flags).open(dir)?.sync_all()
+    OpenOptions::new().read(true).custom_flags(flags).open(dir)
+}
+
+fn is_no_dir_lock(error: &io::Error) -> bool {
+    let known = [Errno::BADF, Errno::INVAL, Errno::OPNOTSUPP, Errno::NOLCK, Errno::NOSYS];
+    known.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Reading and writing, never through a link in the last place, never waiting for a FIFO's other
@@ -131,10 +179,14 @@ fn options() -> OpenOptions {
 }
 
 fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
+    let found = file.metadata()?;
+    if found.is_file() {
         return Ok(file);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Err(unfit(NOT_REGULAR))
 }
 
 struct RealFile(File);
@@ -198,6 +250,10 @@ impl DiskFile for RealFile {
     fn inode(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.ino())
     }
+
+    fn names(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.nlink())
+    }
 }
 
 /// Closing the file lets go of the lock.
@@ -207,6 +263,15 @@ impl Lock for RealLock {
     fn describe(&self, text: &str) -> io::Result<()> {
         self.0.set_len(0)?;
         self.0.write_all_at(text.as_bytes(), 0)
+    }
+}
+
+/// Closing the directory lets go of the lock.
+struct DirLock(#[allow(dead_code)] File);
+
+impl Lock for DirLock {
+    fn describe(&self, _text: &str) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -311,6 +376,43 @@ mod tests {
         RealDisk.replace(&link, 0o600, &mut |out| out.write_all(b"state")).unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
         assert!(!fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn only_regular_files_of_a_possible_length_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "12345").unwrap();
+        assert_eq!(RealDisk.read_within(&path("file"), 5).unwrap(), b"12345");
+        symlink(path("file"), path("link")).unwrap();
+        symlink("/dev/zero", path("device")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("fifo"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        for name in ["link", "device", "fifo", "."] {
+            let error = RealDisk.read(&path(name)).unwrap_err();
+            assert!(crate::is_unfit(&error), "{name}: {error}");
+        }
+        let error = RealDisk.read_within(&path("file"), 4).unwrap_err();
+        assert!(crate::is_unfit(&error), "{error}");
+        assert_eq!(RealDisk.read(&path("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_not_written_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("file"), dir.path().join("other"));
+        fs::write(&path, "precious").unwrap();
+        assert!(RealDisk.open_own(&path).is_ok());
+        fs::hard_link(&path, &other).unwrap();
+        assert!(crate::is_unfit(&RealDisk.open_own(&path).err().unwrap()));
+        assert!(crate::is_unfit(&RealDisk.try_lock(&path).err().unwrap()));
+        assert_eq!(fs::read(&other).unwrap(), b"precious");
     }
 
     #[test]

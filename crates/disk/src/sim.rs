@@ -5,22 +5,26 @@
 //! the disk is opened again as a kill of the process or a loss of power would leave it.
 //! Everything that is left to chance follows from the seeds.
 //! Not here: pages (`content.rs`), names (`names.rs`), the script (`faults.rs`), the operations
-//! themselves (`operations.rs`, `open_file.rs`).
+//! themselves (`operations.rs`, `open_file.rs`), looks from outside (`look.rs`).
 
 mod content;
 mod faults;
+mod look;
 mod names;
 mod open_file;
 mod operations;
 mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use faults::{Fault, Operation, OperationKind, is_crash};
+pub use look::Look;
 
 use content::Content;
 use faults::Faults;
+use look::Times;
 use names::{Names, ROOT};
 use random::Random;
 
@@ -50,6 +54,12 @@ pub struct SimDisk {
     outside: bool,
 }
 
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimDisk")
+    }
+}
+
 /// All that there is.
 struct World {
     random: Random,
@@ -58,6 +68,11 @@ struct World {
     files: BTreeMap<u64, Content>,
     locked: BTreeSet<u64>,
     last_inode: u64,
+    /// Numbers of files that are nowhere any more.
+    free: Vec<u64>,
+    /// The time, in nanoseconds since 1970.
+    now: i64,
+    times: BTreeMap<u64, Times>,
 }
 
 impl World {
@@ -79,6 +94,9 @@ impl SimDisk {
             files: BTreeMap::new(),
             locked: BTreeSet::new(),
             last_inode: ROOT,
+            free: Vec::new(),
+            now: 0,
+            times: BTreeMap::new(),
         })
     }
 
@@ -104,7 +122,12 @@ impl SimDisk {
 
     /// The operations so far, by number.
     pub fn trace(&self) -> Vec<Operation> {
-        self.world().faults.trace()
+        self.trace_from(0)
+    }
+
+    /// The operations from this number on.
+    pub fn trace_from(&self, number: u64) -> Vec<Operation> {
+        self.world().faults.trace(number)
     }
 
     /// Crashes at operation `number`: it may be half done, and it and all later ones fail with
@@ -139,6 +162,9 @@ impl SimDisk {
             files: world.files_of(&world.names).map(|(at, file)| (at, file.clone())).collect(),
             locked: BTreeSet::new(),
             last_inode: world.last_inode,
+            free: world.free.clone(),
+            now: world.now,
+            times: world.times.clone(),
         })
     }
 
@@ -158,6 +184,9 @@ impl SimDisk {
             faults: Faults::default(),
             locked: BTreeSet::new(),
             last_inode: world.last_inode,
+            free: world.free.clone(),
+            now: world.now,
+            times: world.times.clone(),
         })
     }
 }

@@ -5,11 +5,12 @@
 //! nobody knows; it is sent again under its old key.
 //! Not here: which bytes make a request, when to try again, what progress is (the agent).
 
+use std::fmt;
 use std::ops::AddAssign;
 
-use record::{FileUid, RequestId, Tags, Ticket};
+use record::{Bounds, FileUid, RequestId, Tags, Ticket};
 
-use crate::{Error, Verdict};
+use crate::{CheckStep, Error, Verdict};
 
 /// What a destination can tell apart, and so what it may see twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,28 @@ pub enum Class {
     RequestId,
     /// Nothing: a request that was sent and not answered may come again.
     Plain,
+}
+
+impl Class {
+    /// Its name in documents, metrics and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RecordId => "record-id",
+            Self::RequestId => "request-id",
+            Self::Plain => "plain",
+        }
+    }
+
+    /// What an operator may expect, in a few words.
+    pub fn guarantee(self) -> &'static str {
+        match self {
+            Self::RecordId => "record-id: each record once, whatever crashes",
+            Self::RequestId => {
+                "request-id: each record once at an endpoint that drops repeated request keys"
+            }
+            Self::Plain => "plain: requests that were not answered may come again",
+        }
+    }
 }
 
 /// Whole records of one file, as they stand in it.
@@ -46,28 +69,51 @@ pub enum Format<'a> {
     /// They are its lines.
     #[default]
     Lines,
+    /// They are its lines, a `\r` before the `\n` being no text.
+    Text,
     /// A record may take several lines, and not all of what stands in them.
     Items {
         /// Finds them.
-        split: Split,
+        split: &'a dyn Split,
         /// Where the bytes of further files begin: a record may have been cut in two by a
         /// rotation. In order; empty for nearly all.
         joins: &'a [Join],
     },
 }
 
-/// Calls `out` with each record of a run of bytes, in the order in which they end. Pure.
-pub type Split = fn(&Tags, &[u8], &mut dyn FnMut(&Item<'_>)) -> Ended;
+/// Finds the records of a run of bytes.
+pub trait Split: Sync {
+    /// Calls `out` with each record, in the order in which they end. Pure: `time` is that of the
+    /// request, in nanoseconds since 1970.
+    fn split(&self, tags: &Tags, raw: &[u8], time: i64, out: &mut dyn FnMut(&Item<'_>)) -> Ended;
+}
+
+impl<F> Split for F
+where
+    F: Fn(&Tags, &[u8], &mut dyn FnMut(&Item<'_>)) -> Ended + Sync,
+{
+    fn split(&self, tags: &Tags, raw: &[u8], _: i64, out: &mut dyn FnMut(&Item<'_>)) -> Ended {
+        self(tags, raw, out)
+    }
+}
+
+impl fmt::Debug for dyn Split + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Split")
+    }
+}
 
 /// One record as [`Split`] found it.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
     /// Where it begins in the run.
     pub start: usize,
-    /// The record's text.
-    pub content: &'a [u8],
-    /// Further fields as (name, value), in the order in which they are written.
-    pub fields: &'a [(&'static str, &'a [u8])],
+    /// The record's text before any processor: part of its id.
+    pub text: &'a [u8],
+    /// Its field `content`, which is the text unless a processor changed it. `None`: it has none.
+    pub content: Option<&'a [u8]>,
+    /// Further fields as (name, value), in the order in which they are written. No two of one name.
+    pub fields: &'a [(&'a str, &'a [u8])],
     /// Its time in nanoseconds since 1970; `None`: the request's.
     pub time: Option<i64>,
 }
@@ -75,8 +121,10 @@ pub struct Item<'a> {
 /// What [`Split`] came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// Records that nobody wants.
+    /// Records that are left out.
     pub dropped: u64,
+    /// Lines of container output that a crash of the machine damaged, and NULs before one.
+    pub damaged: u64,
     /// Whether the run ends within a record, which was given as far as it goes.
     pub is_open: bool,
 }
@@ -103,8 +151,10 @@ pub struct Encoded {
     pub replaced: u64,
     /// Cuts made in lines longer than [`record::RECORD_BYTES_MAX`].
     pub cut: u64,
-    /// Records that nobody wants, and that were not written.
+    /// Records that are left out, and were not written.
     pub dropped: u64,
+    /// Lines of container output that a crash of the machine damaged, and NULs before one.
+    pub damaged: u64,
     /// Whether the (last) piece ends within a record.
     pub is_open: bool,
 }
@@ -115,6 +165,7 @@ impl AddAssign for Encoded {
         self.replaced += other.replaced;
         self.cut += other.cut;
         self.dropped += other.dropped;
+        self.damaged += other.damaged;
         self.is_open = other.is_open;
     }
 }
@@ -124,6 +175,9 @@ impl AddAssign for Encoded {
 pub struct Outgoing<'a> {
     /// Its place in the journal and its name at the destination.
     pub ticket: Ticket,
+    /// What the journal has of it: the time, and the first record's tags, are for destinations
+    /// that say so outside the body.
+    pub bounds: &'a Bounds,
     /// What [`Flusher::finish`] returned.
     pub body: &'a [u8],
     /// How many records it holds.
@@ -135,7 +189,7 @@ pub struct Outgoing<'a> {
 
 /// What [`Flusher::commit`] wants journaled in one record.
 #[derive(Clone, Copy, Debug)]
-pub struct Settled<'a> {
+pub struct Committed<'a> {
     /// The requests that are durable now; may be none.
     pub requests: &'a [RequestId],
     /// How far the output is; opaque, the last one is given back to [`Flusher::recover`].
@@ -144,10 +198,10 @@ pub struct Settled<'a> {
     pub durable: bool,
 }
 
-/// Writes what is [`Settled`] to the journal. It is called under the flusher's own lock, so that
+/// Writes what is [`Committed`] to the journal. It is called under the flusher's own lock, so that
 /// receipts reach the journal in the order in which they came about.
 pub type Journal<'j> =
-    dyn FnMut(&Settled<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'j;
+    dyn FnMut(&Committed<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'j;
 
 /// One destination of one pipeline.
 pub trait Flusher: Send + Sync {
@@ -164,6 +218,13 @@ pub trait Flusher: Send + Sync {
     /// Appends the records of `piece` to `body`. `time` is the assigned timestamp in nanoseconds
     /// since 1970. Pure.
     fn encode(&self, piece: &Piece<'_>, time: i64, body: &mut Vec<u8>) -> Encoded;
+
+    /// A number for the place at the destination that records of these tags go to, where the
+    /// protocol names one place a request. A request is cut where it changes. Pure.
+    fn place(&self, tags: &Tags) -> u64 {
+        let _ = tags;
+        0
+    }
 
     /// The bytes to send for an encoded body: itself, or what was packed into `packed` (which is
     /// overwritten). Pure.
@@ -190,11 +251,18 @@ pub trait Flusher: Send + Sync {
     /// Sends one request and says what became of it. Blocks for the destination's timeout at most.
     fn send(&self, request: &Outgoing<'_>) -> Verdict;
 
-    /// Makes durable what was [`Verdict::Unsettled`] and journals it. Sends wait meanwhile. A
+    /// Looks whether the destination can be reached, lets the agent in, and answers, by a request
+    /// that stores nothing. Blocks for the destination's timeout at most. Without steps there is
+    /// nothing to look at.
+    fn check(&self) -> Vec<CheckStep> {
+        Vec::new()
+    }
+
+    /// Makes durable what was [`Verdict::Written`] and journals it. Sends wait meanwhile. A
     /// destination that answers so is given one sender, who also commits.
     ///
     /// # Errors
-    /// When the output or the journal fails. Every request that was unsettled must then be sent
+    /// When the output or the journal fails. Every request that was only written must then be sent
     /// again; what the output still has of them it does not write twice.
     fn commit(&self, journal: &mut Journal<'_>) -> Result<(), Error> {
         let _ = journal;

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use flusher::{BlackholeFlusher, Flusher, Format, Outgoing, Piece, RecordShape, Verdict};
-//! use record::{FileUid, RequestId, RequestKey, Tags, Ticket};
+//! use record::{Bounds, DeliveryKey, FileUid, RequestId, RequestKey, Tags, Ticket};
 //!
 //! let flusher = BlackholeFlusher::new(RecordShape::default());
 //! let tags = Tags(vec![("__path__".into(), "/var/log/app.log".into())]);
@@ -25,40 +25,41 @@
 //! let mut packed = Vec::new();
 //! let ticket = Ticket { request: RequestId(7), key: RequestKey(0xabc) };
 //! let body = flusher.finish(&body, &mut packed);
-//! let request = Outgoing { ticket, body, records: encoded.records, sent_before: false };
+//! let delivery = DeliveryKey::default();
+//! let bounds = Bounds { delivery, time: 0, encoding: 0, ranges: vec![] };
+//! let records = encoded.records;
+//! let request = Outgoing { ticket, bounds: &bounds, body, records, sent_before: false };
 //! assert_eq!(flusher.send(&request), Verdict::Taken);
 //! ```
 
 mod backoff;
-mod blackhole;
+mod batch;
+mod check;
+mod encode;
 mod error;
-mod escape;
-mod file;
 mod flusher;
 mod http;
-mod http_client;
-mod id;
-mod items;
-mod lanes;
-mod ndjson;
-mod output;
-mod rotation;
-mod secret;
-mod shape;
-mod stdout;
+mod place;
+mod recurring;
+mod registry;
+mod target;
+mod to;
 mod verdict;
 
 pub use backoff::{Backoff, RETRY_AFTER_MAX, RETRY_AFTER_MIN, retry_after};
-pub use blackhole::BlackholeFlusher;
+pub use batch::Batch;
+pub use check::CheckStep;
+pub use encode::{Origin, RecordShape, TAG_PREFIX, encode_ndjson, record_id};
 pub use error::Error;
-pub use file::{FileFlusher, FileOptions};
 pub use flusher::{
-    Class, Encoded, Ended, Flusher, Format, Item, Join, Journal, Outgoing, Piece, Settled, Split,
+    Class, Committed, Encoded, Ended, Flusher, Format, Item, Join, Journal, Outgoing, Piece, Split,
 };
-pub use http::{Auth, Compression, HttpFlusher, HttpOptions, TlsOptions};
-pub use id::{Origin, record_id};
-pub use ndjson::encode_ndjson;
-pub use secret::Secret;
-pub use shape::{RecordShape, TAG_PREFIX};
-pub use stdout::StdoutFlusher;
-pub use verdict::{Answer, Verdict, verdict};
+pub use http::{Answer, Auth, Compression, HttpOptions, Secret, Template, TlsOptions, verdict};
+pub use recurring::Recurring;
+pub use registry::{DESTINATIONS, target};
+pub use target::Target;
+pub use to::blackhole::BlackholeFlusher;
+pub use to::file::{FileFlusher, FileOptions};
+pub use to::http::HttpFlusher;
+pub use to::stdout::StdoutFlusher;
+pub use verdict::{Refused, Verdict};

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use disk::{Disk, Fault, SimDisk};
-use flusher::{Error, FileFlusher, FileOptions, Flusher, Outgoing, RecordShape, Settled, Verdict};
-use record::{RequestId, RequestKey, Ticket};
+use flusher::{
+    Committed, Error, FileFlusher, FileOptions, Flusher, Outgoing, RecordShape, Verdict,
+};
+use record::{Bounds, DeliveryKey, FlusherKey, PipelineKey, RequestId, RequestKey, Ticket};
 
 const OUT: &str = "/var/out/app.log";
 const REQUESTS: u64 = 14;
@@ -24,9 +26,9 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn write(&mut self, settled: &Settled<'_>) {
-        self.records.push((settled.requests.to_vec(), settled.receipt.to_vec()));
-        if settled.durable {
+    fn write(&mut self, committed: &Committed<'_>) {
+        self.records.push((committed.requests.to_vec(), committed.receipt.to_vec()));
+        if committed.durable {
             self.synced = self.records.len();
         }
     }
@@ -66,8 +68,8 @@ fn flusher(disk: &SimDisk, max_file_size: Option<u64>) -> FileFlusher {
 /// One life of an agent: recovers, sends what is not acknowledged, commits group by group.
 fn live(flusher: &FileFlusher, ledger: &mut Ledger) -> Result<(), Error> {
     let receipt = ledger.receipt().map(<[u8]>::to_vec);
-    flusher.recover(receipt.as_deref(), &mut |settled| {
-        ledger.write(settled);
+    flusher.recover(receipt.as_deref(), &mut |committed| {
+        ledger.write(committed);
         Ok(())
     })?;
     let done = ledger.acknowledged();
@@ -77,9 +79,9 @@ fn live(flusher: &FileFlusher, ledger: &mut Ledger) -> Result<(), Error> {
     let mut failures = 0;
     while !left.is_empty() {
         let group = left.split_off(left.len().saturating_sub(GROUP));
-        let sent = group.iter().rev().all(|&id| send(flusher, id) == Verdict::Unsettled);
-        let committed = flusher.commit(&mut |settled| {
-            ledger.write(settled);
+        let sent = group.iter().rev().all(|&id| send(flusher, id) == Verdict::Written);
+        let committed = flusher.commit(&mut |committed| {
+            ledger.write(committed);
             Ok(())
         });
         if !sent || committed.is_err() {
@@ -97,7 +99,13 @@ fn live(flusher: &FileFlusher, ledger: &mut Ledger) -> Result<(), Error> {
 
 fn send(flusher: &FileFlusher, id: u64) -> Verdict {
     let ticket = Ticket { request: RequestId(id), key: RequestKey(id.into()) };
-    flusher.send(&Outgoing { ticket, body: &body(id), records: 1 + id % 4, sent_before: false })
+    flusher.send(&Outgoing {
+        ticket,
+        bounds: &BOUNDS,
+        body: &body(id),
+        records: 1 + id % 4,
+        sent_before: false,
+    })
 }
 
 /// All outputs, oldest first.
@@ -131,6 +139,14 @@ enum End {
     PowerLoss,
 }
 use End::{Kill, PowerLoss};
+
+/// What no flusher here looks at.
+static BOUNDS: Bounds = Bounds {
+    delivery: DeliveryKey { pipeline: PipelineKey(0), flusher: FlusherKey(0) },
+    time: 0,
+    encoding: 0,
+    ranges: Vec::new(),
+};
 
 /// Crashes at every operation of a life, and once more in the life after it.
 fn crash_everywhere(max_file_size: Option<u64>, ends: [End; 2]) {

@@ -5,8 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use disk::{Disk, Fault, RealDisk, SimDisk};
-use flusher::{Error, FileFlusher, FileOptions, Flusher, Outgoing, RecordShape, Settled, Verdict};
-use record::{RequestId, RequestKey, Ticket};
+use flusher::{
+    Committed, Error, FileFlusher, FileOptions, Flusher, Outgoing, RecordShape, Verdict,
+};
+use record::{Bounds, DeliveryKey, FlusherKey, PipelineKey, RequestId, RequestKey, Ticket};
+
+/// What no flusher here looks at.
+static BOUNDS: Bounds = Bounds {
+    delivery: DeliveryKey { pipeline: PipelineKey(0), flusher: FlusherKey(0) },
+    time: 0,
+    encoding: 0,
+    ranges: Vec::new(),
+};
 
 const OUT: &str = "/out/app.log";
 
@@ -25,9 +35,9 @@ impl Agent {
     ) -> Result<(Self, Vec<String>), Error> {
         let flusher = FileFlusher::new(Arc::new(disk.clone()), options, RecordShape::default());
         let mut last = Vec::new();
-        let notes = flusher.recover(receipt, &mut |settled: &Settled<'_>| {
-            assert!(settled.durable && settled.requests.is_empty());
-            last = settled.receipt.to_vec();
+        let notes = flusher.recover(receipt, &mut |committed: &Committed<'_>| {
+            assert!(committed.durable && committed.requests.is_empty());
+            last = committed.receipt.to_vec();
             Ok(())
         })?;
         Ok((Self { flusher, taken: Vec::new(), receipt: last }, notes))
@@ -35,16 +45,22 @@ impl Agent {
 
     fn send(&self, id: u64, body: &str) -> Verdict {
         let ticket = Ticket { request: RequestId(id), key: RequestKey(id.into()) };
-        let request = Outgoing { ticket, body: body.as_bytes(), records: 1, sent_before: false };
+        let request = Outgoing {
+            ticket,
+            bounds: &BOUNDS,
+            body: body.as_bytes(),
+            records: 1,
+            sent_before: false,
+        };
         self.flusher.send(&request)
     }
 
     fn commit(&mut self) {
         let (taken, receipt) = (&mut self.taken, &mut self.receipt);
         self.flusher
-            .commit(&mut |settled| {
-                taken.extend(settled.requests);
-                *receipt = settled.receipt.to_vec();
+            .commit(&mut |committed| {
+                taken.extend(committed.requests);
+                *receipt = committed.receipt.to_vec();
                 Ok(())
             })
             .unwrap();
@@ -75,7 +91,7 @@ fn a_foreign_output_is_appended_to_and_its_last_line_ended() {
     put(&disk, OUT, "theirs\nunfinished");
     let (mut agent, notes) = Agent::start(&disk, options(), None).unwrap();
     assert_eq!(notes, [""; 0]);
-    assert_eq!(agent.send(1, "a\n"), Verdict::Unsettled);
+    assert_eq!(agent.send(1, "a\n"), Verdict::Written);
     agent.commit();
     assert_eq!(read(&disk, OUT), "theirs\nunfinished\na\n");
     assert_eq!(agent.taken, [RequestId(1)]);
@@ -243,7 +259,7 @@ fn a_full_disk_is_the_destinations_condition_and_leaves_no_half_line() {
     assert!(reason.contains(OUT), "{reason}");
     assert_eq!(read(&disk, OUT), "a\n");
     disk.heal();
-    assert_eq!(agent.send(2, &body), Verdict::Unsettled);
+    assert_eq!(agent.send(2, &body), Verdict::Written);
     agent.commit();
     assert_eq!(read(&disk, OUT), format!("a\n{body}"));
     assert_eq!(agent.taken, [RequestId(1), RequestId(2)]);
@@ -257,7 +273,7 @@ fn a_journal_that_fails_makes_no_record_twice() {
     let failed = agent.flusher.commit(&mut |_| Err("journal full".into()));
     let Err(error @ Error::Journal { .. }) = failed else { panic!("{failed:?}") };
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "journal full");
-    assert_eq!(agent.send(1, "a\n"), Verdict::Unsettled);
+    assert_eq!(agent.send(1, "a\n"), Verdict::Written);
     agent.commit();
     assert_eq!(read(&disk, OUT), "a\n");
     assert_eq!(agent.taken, [RequestId(1)]);
@@ -268,7 +284,8 @@ fn nothing_is_sent_before_the_output_is_open() {
     let disk = SimDisk::new(1);
     let flusher = FileFlusher::new(Arc::new(disk.clone()), options(), RecordShape::default());
     let ticket = Ticket { request: RequestId(1), key: RequestKey(1) };
-    let request = Outgoing { ticket, body: b"a\n", records: 1, sent_before: false };
+    let request =
+        Outgoing { ticket, bounds: &BOUNDS, body: b"a\n", records: 1, sent_before: false };
     assert!(matches!(flusher.send(&request), Verdict::Retry { condition: true, .. }));
     flusher.commit(&mut |_| panic!("there is nothing to journal")).unwrap();
     assert_eq!(disk.operations(), 0);

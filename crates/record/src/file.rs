@@ -1,6 +1,7 @@
 //! What is known of a file: where it lies, how it begins, and what stood before a position.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::FileUid;
 
@@ -47,7 +48,7 @@ pub struct Anchor {
 }
 
 /// One generation of a file, as it is journaled at first sight and whenever it moves: a rename,
-/// or a copytruncate after which the bytes live on in the copy.
+/// or a copytruncate after which the bytes live on in the copy. Whoever keeps one shares its paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSeen {
     /// The file.
@@ -61,9 +62,9 @@ pub struct FileSeen {
     /// The same for iLogtail.
     pub signature: Signature,
     /// The name under which it is collected: the family's (`app.log`), also after a rotation.
-    pub logical: PathBuf,
+    pub logical: Arc<Path>,
     /// The path at which it was last seen (`app.log.1`).
-    pub real: PathBuf,
+    pub real: Arc<Path>,
     /// Its length in bytes when it was last looked at.
     pub size: u64,
 }

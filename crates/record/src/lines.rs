@@ -1,11 +1,14 @@
 //! Framing: which records a run of raw bytes holds. A pure function of the bytes, so that a
 //! resend after a crash cuts the same records as the first send did.
 //!
-//! A record ends at `\n` (not part of it; a `\r` before it stays). One longer than
-//! [`RECORD_BYTES_MAX`] is cut there at a character boundary. What follows the last `\n` is a
-//! record too: whoever cuts the run decides whether the line was finished.
+//! A record ends at `\n` (not part of it; [`without_return`] says what of a `\r` before it is). One
+//! longer than [`RECORD_BYTES_MAX`] is cut there at a character boundary. What follows the last `\n`
+//! is a record too: whoever cuts the run decides whether the line was finished.
 
 use crate::RECORD_BYTES_MAX;
+
+/// No record is cut that is shorter: a character has at most three further bytes.
+const CUT_LEN_MIN: usize = RECORD_BYTES_MAX - 3;
 
 /// The length of the next record of `raw`, given where its first `\n` is: (bytes of the record,
 /// bytes to step over). Callers that search newlines faster than [`lines`] use it directly.
@@ -32,6 +35,16 @@ pub fn lines(raw: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         position += step;
         Some((start, &rest[..len]))
     })
+}
+
+/// The text of a record whose lines end with `\r\n`. `is_ended`: a `\n` follows it. One without its
+/// `\n` that may have been cut keeps its `\r`: whether that is part of a line end is not known.
+#[inline]
+pub fn without_return(record: &[u8], is_ended: bool) -> &[u8] {
+    match record {
+        [text @ .., b'\r'] if is_ended || record.len() < CUT_LEN_MIN => text,
+        _ => record,
+    }
 }
 
 /// The greatest position at or below `at` that does not split a UTF-8 character. Bytes that are
@@ -67,6 +80,24 @@ mod tests {
         for (raw, expected) in cases {
             let expected: Vec<_> = expected.iter().map(|(at, line)| (*at, line.to_vec())).collect();
             assert_eq!(texts(raw), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_return_before_the_end_is_no_text_by_table() {
+        let cut = [vec![b'x'; CUT_LEN_MIN - 1], b"\r".to_vec()].concat();
+        let rows: [(&[u8], bool, usize); 8] = [
+            (b"", true, 0),
+            (b"a", true, 1),
+            (b"a\r", true, 1),
+            (b"a\r\r", true, 2),
+            (b"\r", true, 0),
+            (b"a\r", false, 1),
+            (&cut, true, cut.len() - 1),
+            (&cut, false, cut.len()),
+        ];
+        for (record, is_ended, len) in rows {
+            assert_eq!(without_return(record, is_ended), &record[..len], "{} bytes", record.len());
         }
     }
 

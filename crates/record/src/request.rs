@@ -16,9 +16,22 @@ impl Tags {
     /// the tags, and written into no record. No tag can have this name.
     pub const FORMAT: &str = "";
 
-    /// How the records are found in the raw bytes; `None`: they are its lines.
+    /// The format of lines whose `\r` before the `\n` is no text.
+    pub const TEXT: &str = "text";
+
+    /// How the records are found in the raw bytes; `None`: they are its lines, as they are.
     pub fn format(&self) -> Option<&str> {
         self.0.first().filter(|(name, _)| name == Self::FORMAT).map(|(_, format)| format.as_str())
+    }
+
+    /// Whether the records are the lines of the raw bytes.
+    pub fn has_lines(&self) -> bool {
+        matches!(self.format(), None | Some(Self::TEXT))
+    }
+
+    /// Whether a `\r` before the end of a line is no text.
+    pub fn strips_returns(&self) -> bool {
+        self.format() == Some(Self::TEXT)
     }
 
     /// What is written into the records.

@@ -16,36 +16,35 @@
 //! );
 //!
 //! let patterns = ["/var/log/*.log".to_owned()];
-//! let pipeline = Pipeline::ad_hoc(&patterns, "stdout", FirstStart::Tail(0), Path::new("/"));
+//! let (tail, dir) = (FirstStart::Tail(0), Path::new("/"));
+//! let pipeline = Pipeline::ad_hoc(&patterns, "stdout", tail, dir, &flusher::DESTINATIONS);
 //! assert_eq!(pipeline.unwrap().flushers[0].name, "flusher_stdout");
 //! ```
 //!
 //! Where things are: `parameters/` (the agent's own), `pipeline/` (the schema, a file for each
-//! part of it), `document/` (JSON and YAML to one kind of value), `section.rs` (how a part is
-//! read strictly), `load.rs`, `ad_hoc.rs`, `saved.rs` (where pipelines come from).
+//! part of it), `document/` (JSON and YAML to one kind of value), `section/` (how a part is
+//! read strictly), `sources/` (where pipelines come from). Not here: which destinations there
+//! are; the caller brings a table of them along.
 
-mod ad_hoc;
 mod document;
-mod duration;
 mod error;
-mod foreign;
-mod load;
-mod nearest;
 mod origin;
 mod parameters;
 mod pipeline;
-mod saved;
 mod section;
+mod sources;
 
 pub use error::Error;
-pub use load::{Loaded, load};
 pub use origin::{Origin, Setting};
 pub use parameters::{
     CommandLine, DEFINITIONS, Definition, Entry, Environment, OnLostState, Parameters,
 };
 pub use pipeline::{
-    Authentication, Condition, ContainerFilters, ContainerSelection, ExcludePattern, Expected,
-    FileInput, FilePattern, FileTarget, FirstStart, FlusherConfig, Global, HttpTarget, Input,
-    Pattern, Pipeline, Rotation, SecretSource, StdioInput, TagNames, Target, Tls,
+    CheckMultiline, Condition, ContainerFilters, ContainerSelection, Destination, Destinations,
+    ExcludePattern, Expected, FileInput, FilePattern, FirstStart, FlusherConfig, Global, Input,
+    Pattern, Pipeline, Plugin, Plugins, ProcessorConfig, Processors, RotatedPattern, Stage,
+    StdioInput, Surroundings, TagNames, read_processor,
 };
-pub use saved::{Saved, read_saved, save};
+pub use section::foreign::{Foreign, Plain, no_effect, only, refused};
+pub use section::{Section, read_alone};
+pub use sources::{Loaded, Saved, load, read_saved, save};

@@ -150,8 +150,8 @@ fn there_is_one_input_and_at_least_one_flusher() {
         (format!(r#"{{{INPUT}, "flushers": []}}"#), &["flushers must have 1 to 16 entries"]),
         (with_flusher(r#""Type": 5"#), &["flushers[0].Type must be text, not the number 5"]),
         (
-            with_flusher(r#""Type": "flusher_sls", "Project": "p""#),
-            &["flushers[0].Type (flusher_sls) is not supported", "flusher_http"],
+            with_flusher(r#""Type": "flusher_pulsar", "Project": "p""#),
+            &["flushers[0].Type (flusher_pulsar) is not supported", "flusher_http"],
         ),
         (
             with_flusher(r#""Type": "flusher_kafka_v2""#),
@@ -183,7 +183,7 @@ fn the_keys_of_input_file_are_checked() {
         (paths(r#"["/a.log", 5]"#), &["inputs[0].FilePaths[1] must be text, not the number 5"]),
         (paths(r#"["/a.log", ""]"#), &["inputs[0].FilePaths[1] must not be empty"]),
         (paths(r#"["/a/[b.log"]"#), &["inputs[0].FilePaths[0] has a [ without its ]"]),
-        (paths(r#"["/a/**/b/**/c"]"#), &["inputs[0].FilePaths[0] has a directory below **"]),
+        (paths(r#"["/a/b**/c"]"#), &["inputs[0].FilePaths[0] has ** within a component"]),
         (paths(r#"["/a/b/"]"#), &["inputs[0].FilePaths[0] names a directory"]),
         (paths(r#"["/a/**"]"#), &["inputs[0].FilePaths[0] ends in **"]),
         (paths(r#"["/a.log", "//a.log"]"#), &["inputs[0].FilePaths[1] stands there twice"]),
@@ -219,6 +219,19 @@ fn the_keys_of_input_file_are_checked() {
             &["inputs[0].ExcludeFiles[0] must be a file name", "ExcludeFilePaths"],
         ),
         (with_input(r#""ExcludeDirs": [null]"#), &["inputs[0].ExcludeDirs[0] must be text"]),
+        (
+            with_input(r#""RotatedFilePaths": ["../old/"]"#),
+            &["inputs[0].RotatedFilePaths[0] has .. in it"],
+        ),
+        (
+            with_input(r#""RotatedFilePaths": ["old/", "a**"]"#),
+            &["inputs[0].RotatedFilePaths[1] has ** within a component"],
+        ),
+        (with_input(r#""RotatedFilePaths": [1]"#), &["inputs[0].RotatedFilePaths[0] must be text"]),
+        (
+            with_input(r#""RotatedFilePaths": ["a","b","c","d","e","f","g","h","i","j","k"]"#),
+            &["inputs[0].RotatedFilePaths must have at most 10 entries, not 11"],
+        ),
         (with_input(r#""EnableExactlyOnce": 4"#), &["EnableExactlyOnce (the number 4) is not"]),
         (
             with_input(r#""ReadDelaySkipThresholdBytes": 1"#),
@@ -412,11 +425,29 @@ fn the_keys_of_flusher_http_are_checked() {
         (with_http(r#""Query": {"a": 1}"#), &["flushers[0].Query.a must be text"]),
         (
             with_http(r#""Authentication": {}"#),
-            &["flushers[0].Authentication must hold exactly one of Basic, Bearer and Header"],
+            &[
+                "flushers[0].Authentication must hold exactly one of Basic, Bearer, ApiKey and Header",
+            ],
         ),
         (
-            with_http(r#""Authentication": {"Bearer": {"Token": "geheim", "TokenEnv": "T"}}"#),
-            &["Authentication.Bearer.Token is not supported", "saved in clear"],
+            with_http(r#""Authentication": {"Bearer": {"Token": "geheim"}}"#),
+            &["Authentication.Bearer.Token would be saved in clear", "${env:NAME}"],
+        ),
+        (
+            with_http(r#""Authentication": {"Bearer": {"Token": "geheim ${env:T}"}}"#),
+            &["Authentication.Bearer.Token would be saved in clear", "${file:PATH}"],
+        ),
+        (
+            with_http(r#""Authentication": {"Bearer": {"Token": "${env:T}", "TokenEnv": "T"}}"#),
+            &["Bearer must hold exactly one of TokenEnv, TokenFile and Token"],
+        ),
+        (
+            with_http(r#""Headers": {"X": "${env:geheim"}"#),
+            &["flushers[0].Headers.X has a ${ without its }"],
+        ),
+        (
+            with_http(r#""Headers": {"X": "${vault:geheim}"}"#),
+            &["Headers.X has a ${...} that is neither ${env:NAME} nor ${file:PATH}"],
         ),
         (
             with_http(r#""Authentication": {"Bearer": {"TokenEnv": "abc.def-ghi"}}"#),
@@ -424,7 +455,7 @@ fn the_keys_of_flusher_http_are_checked() {
         ),
         (
             with_http(r#""Authentication": {"Bearer": {}}"#),
-            &["Authentication.Bearer must hold exactly one of TokenEnv and TokenFile"],
+            &["Authentication.Bearer must hold exactly one of TokenEnv, TokenFile and Token"],
         ),
         (
             with_http(r#""Authentication": {"Basic": {"Username": "a:b", "PasswordEnv": "P"}}"#),
@@ -443,7 +474,10 @@ fn the_keys_of_flusher_http_are_checked() {
             &["flushers[0].Authentication.PlainText is not supported", "use Basic"],
         ),
         (with_http(r#""TLS": {"CAfile": "/x"}"#), &["TLS.CAfile", "did you mean CAFile?"]),
-        (with_http(r#""TLS": {"CertFile": "/x"}"#), &["flushers[0].TLS.CertFile is not supported"]),
+        (with_http(r#""TLS": {"CertFile": "/x"}"#), &["TLS.CertFile needs KeyFile beside it"]),
+        (with_http(r#""TLS": {"KeyFile": "/x"}"#), &["TLS.KeyFile needs CertFile beside it"]),
+        (with_http(r#""TLS": {"MinVersion": "1.1"}"#), &["TLS.MinVersion must be \"1.2\" or"]),
+        (with_http(r#""TLS": {"MaxVersion": "1.2"}"#), &["flushers[0].TLS.MaxVersion (text) is"]),
         (with_http(r#""TLS": {"CAFile": ""}"#), &["flushers[0].TLS.CAFile must not be empty"]),
         (
             with_flusher(r#""Type": "flusher_http", "RemoteURL": "http://h/", "TLS": {}"#),
@@ -476,7 +510,7 @@ fn yaml_scalars_are_typed_as_written() {
 fn all_that_is_wrong_is_said_at_once() {
     let text = r#"{
         "inputs": [{"Type": "input_file", "FilePaths": ["", 5], "TailSizeKb": 1, "Multiline": 1}],
-        "flushers": [{"Type": "flusher_sls"}, {"Type": "flusher_file", "MaxFiles": 0}],
+        "flushers": [{"Type": "flusher_pulsar"}, {"Type": "flusher_file", "MaxFiles": 0}],
         "global": {"TopicType": 7}, "nonsense": true
     }"#;
     let errors = messages(&load_one("p.json", text));

@@ -5,17 +5,20 @@ mod place;
 use std::path::Path;
 use std::time::Duration;
 
+use flusher::{Auth, Backoff, Compression, FileOptions, HttpOptions, Secret, TlsOptions};
 use place::{load_one, pipeline};
-use settings::{
-    Authentication, Expected, FileTarget, FirstStart, HttpTarget, Input, Pipeline, Rotation,
-    SecretSource, TagNames, Target, Tls,
-};
+use settings::{Expected, FirstStart, FlusherConfig, Input, Pipeline, TagNames};
 
 const FULL_JSON: &str = include_str!("data/full.json");
 const FULL_YAML: &str = include_str!("data/full.yaml");
 
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
+}
+
+/// Whether a flusher sends to what prints like this.
+fn assert_destination(flusher: &FlusherConfig, expected: &str) {
+    assert_eq!(format!("{:?}", flusher.destination), format!("Registered({expected})"));
 }
 
 /// Both files in one place, so that relative paths are equal.
@@ -57,6 +60,8 @@ fn every_key_of_a_full_pipeline_becomes_its_value() {
     assert_eq!(file.exclude_file_paths[0].as_str(), "/srv/shop/debug/*.log");
     assert_eq!(file.exclude_files[0].as_str(), "*.gz");
     assert_eq!(file.exclude_dirs[0].as_str(), "/srv/shop/tmp");
+    let rotated: Vec<&str> = file.rotated_file_paths.iter().map(|path| path.as_str()).collect();
+    assert_eq!(rotated, ["old/*", "/srv/archive/**/*.gz"]);
     assert_eq!(file.first_start, FirstStart::Tail(64 * 1024));
     assert_eq!(file.flush_timeout, Duration::from_secs(5));
     assert_eq!(file.offset_key, some("__file_offset__"));
@@ -90,33 +95,33 @@ fn every_key_of_a_full_pipeline_becomes_its_value() {
     let http = &pipeline.flushers[0];
     let url = "https://logs.example.com/in?a=b&db=my%20logs";
     assert_eq!(http.name, format!("flusher_http {url}"));
-    assert_eq!(http.concurrency, 4);
+    assert_eq!(http.concurrency(), 4);
     assert_eq!(http.record_id_key, some("id"));
-    assert_eq!(
-        http.target,
-        Target::Http(Box::new(HttpTarget {
-            url: url.into(),
-            headers: vec![("X-Scope-OrgID".into(), "shop".into())],
-            authentication: Some(Authentication::Basic {
-                username: "agent".into(),
-                password: SecretSource::File("/run/secrets/logs".into()),
-            }),
-            timeout: Duration::from_secs(20),
-            gzip: true,
-            retry_initial_delay: Duration::from_millis(500),
-            retry_max_delay: Duration::from_secs(60),
-            tls: Tls { ca_file: Some(dir.join("ca.pem")), insecure_skip_verify: false },
-        }))
+    let password = Secret::File("/run/secrets/logs".into());
+    assert_destination(
+        http,
+        &format!(
+            "HttpTarget({:?})",
+            HttpOptions {
+                headers: vec![("X-Scope-OrgID".into(), "shop".into())],
+                auth: Auth::Basic { user: "agent".into(), password },
+                timeout: Duration::from_secs(20),
+                compression: Compression::Gzip,
+                retry: Backoff { min: Duration::from_millis(500), max: Duration::from_secs(60) },
+                tls: TlsOptions { ca_file: Some(dir.join("ca.pem")), ..TlsOptions::default() },
+                concurrency: 4,
+                ..HttpOptions::new(url)
+            }
+        ),
     );
-    assert_eq!(
-        pipeline.flushers[1].target,
-        Target::File(FileTarget {
-            path: dir.join("out/shop.ndjson"),
-            rotation: Some(Rotation { file_bytes_max: 1_048_576, files_max: 3 }),
-        })
-    );
-    assert_eq!(pipeline.flushers[2].target, Target::Stdout);
-    assert_eq!(pipeline.flushers[3].target, Target::Blackhole);
+    let output = FileOptions {
+        max_file_size: Some(1_048_576),
+        max_files: 3,
+        ..FileOptions::new(dir.join("out/shop.ndjson"))
+    };
+    assert_destination(&pipeline.flushers[1], &format!("{output:?}"));
+    assert_destination(&pipeline.flushers[2], "Stdout");
+    assert_destination(&pipeline.flushers[3], "Blackhole");
     assert_eq!(
         pipeline.document["flushers"][0]["RemoteURL"],
         "HTTPS://Logs.Example.com:443/in?a=b"
@@ -138,16 +143,18 @@ fn the_defaults_are_loongcollectors() {
     assert!(file.containers.is_none() && !pipeline.needs_containers());
     assert_eq!(pipeline.global.host_name_tag, some("__hostname__"));
     assert_eq!((pipeline.global.topic.as_ref(), pipeline.create_time), (None, 0));
-    let Target::Http(http) = &pipeline.flushers[0].target else { panic!() };
-    assert_eq!(http.url, "http://h/");
-    assert_eq!(http.timeout, Duration::from_secs(60));
-    assert_eq!(http.retry_initial_delay, Duration::from_secs(1));
-    assert_eq!(http.retry_max_delay, Duration::from_secs(30));
-    assert!(!http.gzip && http.authentication.is_none() && http.tls == Tls::default());
-    assert_eq!(pipeline.flushers[0].concurrency, 1);
-    let Target::File(output) = &pipeline.flushers[1].target else { panic!() };
-    let rotation = Rotation { file_bytes_max: 10_485_760, files_max: 10 };
-    assert_eq!(output.rotation, Some(rotation));
+    let http = HttpOptions {
+        timeout: Duration::from_secs(60),
+        retry: Backoff { min: Duration::from_secs(1), max: Duration::from_secs(30) },
+        compression: Compression::None,
+        auth: Auth::None,
+        concurrency: 1,
+        ..HttpOptions::new("http://h/")
+    };
+    assert_destination(&pipeline.flushers[0], &format!("HttpTarget({http:?})"));
+    let output = FileOptions { max_file_size: Some(10_485_760), ..FileOptions::new("/o".into()) };
+    assert_eq!(output.max_files, 10);
+    assert_destination(&pipeline.flushers[1], &format!("{output:?}"));
 }
 
 #[test]

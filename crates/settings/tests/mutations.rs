@@ -4,6 +4,7 @@ mod place;
 
 use std::path::Path;
 
+use flusher::DESTINATIONS;
 use place::Place;
 use settings::{CommandLine, Parameters, Pipeline, read_saved, save};
 
@@ -91,14 +92,14 @@ fn no_mutation_of_a_document_panics() {
 /// Reads a text in every way there is; whether it was a pipeline.
 fn read(place: &Place, name: &str, text: &str) -> bool {
     let path = Path::new("/s/x.json");
-    let _ = read_saved(path, text, Path::new("/work"));
+    let _ = read_saved(path, text, Path::new("/work"), &DESTINATIONS);
     let line = CommandLine::default();
     let _ = Parameters::resolve(&|_| None, Some((path, text)), &line, Path::new("/work"));
     let document = format!(
         r#"{{"irontail": {{"version": 1}}, "pipelines": [
             {{"name": "p", "origin": "/p", "document": {text}}}]}}"#
     );
-    let saved = read_saved(path, &document, Path::new("/work"));
+    let saved = read_saved(path, &document, Path::new("/work"), &DESTINATIONS);
     if let Ok(settings::Saved::Ours(loaded)) = &saved {
         examine(&loaded.pipelines);
     }

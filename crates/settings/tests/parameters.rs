@@ -148,7 +148,7 @@ fn the_defaults_lie_in_state() {
     assert_eq!(p.check_point_dump_interval.value, Duration::from_secs(60));
     assert_eq!(p.buffer_file_path.value, Path::new("/s"));
     assert_eq!(p.logtail_sys_conf_dir.value, Path::new("/nowhere/ilogtail"));
-    assert_eq!(p.local_pipelines(), Path::new("/nowhere/ilogtail/config/local"));
+    assert_eq!(p.logtail_sys_conf_dir.value, Path::new("/nowhere/ilogtail"));
     assert_eq!(p.in_flight_bytes_max.value, 16 << 20);
     assert_eq!(p.request_bytes_max.value, 1 << 20);
     assert_eq!(p.spool_bytes_max.value, 1 << 30);

@@ -5,8 +5,9 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
+use flusher::DESTINATIONS;
 use place::{Place, messages};
-use settings::{Error, FirstStart, Input, Pipeline, Saved, Target, load, read_saved, save};
+use settings::{Error, FirstStart, Input, Pipeline, Saved, load, read_saved, save};
 
 const GOOD: &str = "inputs: [{Type: input_file, FilePaths: [/a.log]}]\n\
                     flushers: [{Type: flusher_stdout}]\n";
@@ -74,13 +75,14 @@ fn a_mounted_config_map_is_read_through_its_links() {
 fn a_source_that_is_not_there_is_transient_and_the_local_one_may_be_missing() {
     let dir = tempfile::tempdir().expect("tempdir");
     let missing = dir.path().join("missing.yaml");
-    let loaded = load(std::slice::from_ref(&missing), &dir.path().join("local"), dir.path());
+    let loaded =
+        load(std::slice::from_ref(&missing), &dir.path().join("local"), dir.path(), &DESTINATIONS);
     assert_eq!(loaded.errors.len(), 1);
     assert!(loaded.errors[0].is_transient());
     let text = loaded.errors[0].to_string();
     assert!(text.contains("missing.yaml: cannot be read") && text.contains("check that"), "{text}");
     assert!(std::error::Error::source(&loaded.errors[0]).is_some());
-    let nothing = load(&[], &dir.path().join("local"), dir.path());
+    let nothing = load(&[], &dir.path().join("local"), dir.path(), &DESTINATIONS);
     assert!(nothing.errors.is_empty() && nothing.pipelines.is_empty());
 }
 
@@ -93,7 +95,7 @@ fn a_source_that_is_no_configuration_says_what_to_do() {
         (name("p.txt"), "p.txt: is no pipeline: its name must end in .json, .yaml or .yml"),
         (name("/dev/null"), "its name must end in"),
     ] {
-        let loaded = load(&[PathBuf::from(source)], &place.local(), place.path());
+        let loaded = load(&[PathBuf::from(source)], &place.local(), place.path(), &DESTINATIONS);
         let errors = messages(&loaded);
         assert!(errors[0].contains(part), "{errors:?}");
         assert!(!loaded.errors[0].is_transient());
@@ -101,7 +103,7 @@ fn a_source_that_is_no_configuration_says_what_to_do() {
     use std::os::unix::ffi::OsStrExt;
     let odd = place.path().join(std::ffi::OsStr::from_bytes(b"\xff.yaml"));
     std::os::unix::fs::symlink(place.path().join("p.txt"), &odd).expect("symlink");
-    let loaded = load(&[odd], &place.local(), place.path());
+    let loaded = load(&[odd], &place.local(), place.path(), &DESTINATIONS);
     assert!(messages(&loaded)[0].contains("its name is not UTF-8"), "{:?}", loaded.errors);
 }
 
@@ -113,8 +115,14 @@ fn the_command_line_makes_a_pipeline() {
         ("out.ndjson", "flusher_file /work/out.ndjson"),
         ("http://h:80/x", "flusher_http http://h/x"),
     ] {
-        let pipeline = Pipeline::ad_hoc(&patterns, to, FirstStart::Beginning, Path::new("/work"))
-            .expect("pipeline");
+        let pipeline = Pipeline::ad_hoc(
+            &patterns,
+            to,
+            FirstStart::Beginning,
+            Path::new("/work"),
+            &DESTINATIONS,
+        )
+        .expect("pipeline");
         assert_eq!(pipeline.flushers[0].name, target);
         assert_eq!(pipeline.name, "collect");
         let Input::File(file) = &pipeline.input else { panic!("{:?}", pipeline.input) };
@@ -122,27 +130,35 @@ fn the_command_line_makes_a_pipeline() {
         assert_eq!(paths, ["/var/log/x", "/work/logs/*.log"]);
         assert_eq!(file.first_start, FirstStart::Beginning);
         assert_eq!(file.max_dir_search_depth, None);
-        if let Target::File(file) = &pipeline.flushers[0].target {
-            assert_eq!(file.rotation, None, "collect never drops its own output");
+        if to == "out.ndjson" {
+            let destination = format!("{:?}", pipeline.flushers[0].destination);
+            let never = destination.contains("max_file_size: None");
+            assert!(never, "collect never drops its own output: {destination}");
         }
     }
     let many: Vec<String> = (0..500).map(|n| format!("/var/log/{n}.log")).collect();
-    let expanded = Pipeline::ad_hoc(&many, "stdout", FirstStart::Tail(0), Path::new("/"));
+    let expanded =
+        Pipeline::ad_hoc(&many, "stdout", FirstStart::Tail(0), Path::new("/"), &DESTINATIONS);
     assert!(expanded.is_ok(), "what a shell expanded is taken");
 }
 
 #[test]
 fn a_bad_command_line_names_the_argument() {
     for (pattern, to, part) in [
-        ("/a/**/b/**/c", "stdout", "command line: pattern \"/a/**/b/**/c\" has a directory below"),
+        ("/a/b**/c", "stdout", "command line: pattern \"/a/b**/c\" has ** within a component"),
         ("/a/", "stdout", "command line: pattern \"/a/\" names a directory"),
         ("/a", "", "command line: --to must be stdout, a file or a URL"),
         ("/a", "ftp://h/", "(command line): flushers[0].RemoteURL must be a URL"),
         ("/a", "out/", "(command line): flushers[0].FilePath must name a file"),
     ] {
-        let errors =
-            Pipeline::ad_hoc(&[pattern.into()], to, FirstStart::Tail(0), Path::new("/work"))
-                .expect_err("an error");
+        let errors = Pipeline::ad_hoc(
+            &[pattern.into()],
+            to,
+            FirstStart::Tail(0),
+            Path::new("/work"),
+            &DESTINATIONS,
+        )
+        .expect_err("an error");
         assert!(errors[0].to_string().contains(part), "{pattern} {to}: {}", errors[0]);
     }
 }
@@ -151,7 +167,8 @@ fn a_bad_command_line_names_the_argument() {
 fn the_place_of_a_command_line_depends_on_patterns_and_destination_alone() {
     let hash = |patterns: &[&str], to, dir: &str| {
         let patterns: Vec<String> = patterns.iter().map(|p| p.to_string()).collect();
-        let pipeline = Pipeline::ad_hoc(&patterns, to, FirstStart::Tail(0), Path::new(dir));
+        let pipeline =
+            Pipeline::ad_hoc(&patterns, to, FirstStart::Tail(0), Path::new(dir), &DESTINATIONS);
         pipeline.expect("pipeline").ad_hoc_hash()
     };
     let base = hash(&["/a", "/b"], "stdout", "/");
@@ -174,7 +191,8 @@ fn saved_pipelines_come_back_as_they_were() {
     let loaded = place.load(&["a.json", "b.yaml"]);
     let text = save(&loaded.pipelines);
     assert!(!text.contains("geheim"));
-    let saved = read_saved(Path::new("/s/user_log_config.json"), &text, place.path());
+    let saved =
+        read_saved(Path::new("/s/user_log_config.json"), &text, place.path(), &DESTINATIONS);
     let Ok(Saved::Ours(back)) = saved else { panic!("{saved:?}") };
     assert!(back.errors.is_empty(), "{:?}", back.errors);
     assert_eq!(back.pipelines, loaded.pipelines);
@@ -184,7 +202,7 @@ fn saved_pipelines_come_back_as_they_were() {
 #[test]
 fn a_saved_file_that_is_not_ours_is_left_alone() {
     let path = Path::new("/s/user_log_config.json");
-    let read = |text: &str| read_saved(path, text, Path::new("/"));
+    let read = |text: &str| read_saved(path, text, Path::new("/"), &DESTINATIONS);
     let ilogtail = r####"{"metrics": {"##1.0##p$l": {"enable": true}}}"####;
     assert!(matches!(read(ilogtail), Ok(Saved::Ilogtail)));
     for (text, part) in [

@@ -1,273 +1,381 @@
-//! The simulated agent: it calls `checkpoint` and `spool` in the order in which the real one
-//! does, one call at a time, so that any two of its threads can meet at any call.
+//! A process: the product's own parts, put together in the order of its start, and let go step by
+//! step. What in the product is a thread is here a task of which the scheduler chooses the next
+//! step; what is a wait there is a moment before which a task is not let go.
 //!
-//! It is small because it has no clock, no encoding and no network; where the real agent waits
-//! and tries again, a step here fails with [`Stuck`] and is made again later.
-//! Mirrors `start.rs` (`start`), `run.rs` (`stop`, `sync`, `snapshot`).
-//! Not here: files (`tail.rs`), senders (`lane.rs`), the spool's two sides (`spill.rs`,
-//! `unspool.rs`).
+//! The parts are the product's: `Checkpoint`, `Spool`, `Tail`, the agent's `Router` and loops, its
+//! reconciliation of the spool, `Sender`, `Spiller`, the keeper of the checkpoint, `flusher_file`.
+//! Not here: destinations (`destination.rs`), files (`tree.rs`), what happens (`world.rs`).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use checkpoint::{Checkpoint, OnLost, Options, PipelineClaim, Recovery, SpooledRequest};
+use checkpoint::{Checkpoint, OnLost, Options, PipelineClaim, PipelineKeys, Recovery};
+use delivery::threads::spawn::Flag;
+use delivery::{
+    DeadLetter, Delivery, DeliveryConfig, Meter, Next, Sender, Shutdown, Spilled, Spiller, Stop,
+    Stores,
+};
 use disk::Disk;
-use record::{DeliveryKey, OpenRequest, Progress, RequestId};
-use spool::{FrameHead, Place, Spool, Standing};
+use flusher::{Backoff, Batch, FileFlusher, FileOptions, Flusher, RecordShape};
+use irontail::collect::{FirstLook, Look, Watched};
+use irontail::config::plugins::PLUGINS;
+use irontail::config::translate::Tagging;
+use irontail::containers::ContainerInputs;
+use irontail::follow::input::Input;
+use irontail::follow::router::Router;
+use irontail::run::keep_checkpoint::Keeper;
+use irontail::start::{self, spooled::open_spool};
+use irontail::status::Status;
+use record::{DeliveryKey, NodeId};
+use settings::{CommandLine, FirstStart, Parameters, Pipeline};
+use tail::{Excludes, Framing, Pattern, Tail, Target};
 
-use crate::lane::Lane;
-use crate::spill::Spilling;
-use crate::tail::{Key, Source};
+use crate::clock::ProcessClock;
+use crate::destination::{self, Class, SimFlusher, lock};
+use crate::tree::SimTree;
 use crate::world::Outside;
 
 /// Small, so that a short run fills several journal segments.
 const SEGMENT_LEN: u64 = 8 * 1024;
 
-/// The length of the spool's segments in bytes: a short outage fills several.
-const SPOOL_SEGMENT_BYTES: u64 = 512;
+/// The node's id. Uids of files follow from it, and the order in which files are looked at.
+const NODE: NodeId = NodeId(1);
 
-/// How many senders each delivery has: the number of entries is that of the deliveries.
-pub(crate) const SENDERS: [usize; 2] = [1, 2];
+/// Raw bytes of a request: a few records.
+const REQUEST_BYTES_MAX: usize = 400;
 
-/// The disk did not do what was asked; the same step is made again later, or never.
-pub(crate) struct Stuck;
+/// How many bytes of deleted files may be held open when the spool is full.
+const PINNED_BYTES_MAX: u64 = 600;
 
-/// The answer of the checkpoint, where only the disk can be to blame for an error.
-pub(crate) fn settled<T>(result: Result<T, checkpoint::Error>) -> Result<T, Stuck> {
-    result.map_err(|error| {
-        assert!(error.is_transient(), "{error}");
-        Stuck
-    })
-}
+/// The files that are collected.
+const LOGS: &str = "/log/*.log";
 
-/// The same for an answer to a request; `None`: the spool has dropped it meanwhile, which settled
-/// it.
-pub(crate) fn answered<T>(result: Result<T, checkpoint::Error>) -> Result<Option<T>, Stuck> {
-    match result {
-        Err(checkpoint::Error::UnknownRequest(_)) => Ok(None),
-        result => settled(result).map(Some),
+/// Where the spool is.
+pub(crate) const SPOOL: &str = "/spool";
+
+/// The output of the product's `flusher_file`; more files of it have numbers behind the name.
+pub(crate) const OUTPUT: &str = "/out/records";
+
+/// How many descriptors of files may be open: fewer than some runs have files.
+const DESCRIPTORS_MAX: usize = 6;
+
+/// How long a last line without a newline is waited for.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Turns in which a process that was asked to stop comes to its end, if it can.
+const DRAIN_TURNS: usize = 40;
+
+/// The process cannot go on, or did not begin.
+pub(crate) struct Gone;
+
+/// How many senders a destination of this class has.
+pub(crate) fn senders(class: Class) -> usize {
+    match class {
+        Class::Plain | Class::File => 1,
+        Class::RequestId | Class::RecordId => 2,
     }
 }
 
-/// The same for the spool.
-pub(crate) fn kept<T>(result: Result<T, spool::Error>) -> Result<T, Stuck> {
-    result.map_err(|error| {
-        assert!(error.is_transient(), "{error}");
-        Stuck
-    })
-}
-
-/// One delivery and its senders.
-pub(crate) struct Delivery {
-    pub key: DeliveryKey,
-    pub resends: VecDeque<OpenRequest>,
-    pub lanes: Vec<Lane>,
-    /// The last frame that was handed to a sender.
-    pub handed_out: Option<Place>,
-    /// What the journal knew of frames at the start.
-    pub before: BTreeMap<(u64, u64), Vec<OpenRequest>>,
-    /// Requests in a sender's hands that lie in the spool too.
-    pub spilled: BTreeMap<RequestId, Place>,
+/// A sender and when it may be let go.
+struct Task {
+    sender: Sender,
+    due: Instant,
+    is_over: bool,
 }
 
 /// A running agent.
 pub(crate) struct Agent {
-    pub checkpoint: Checkpoint,
-    pub spool: Spool,
-    pub deliveries: Vec<Delivery>,
-    pub sources: BTreeMap<Key, Source>,
-    pub spilling: Option<Spilling>,
-    /// Generations that the journal knew at the start.
-    pub known: BTreeSet<Key>,
-    pub same_boot: bool,
-    /// Whether every file was looked at once: nothing is sent before.
-    pub is_ready: bool,
+    pub checkpoint: Arc<Checkpoint>,
+    pub deliveries: Vec<Arc<Delivery>>,
+    pub watched: Watched,
+    pub stores: Stores,
+    /// The first look at all files, until it is over: nothing is sent before.
+    first: Option<FirstLook>,
+    look: Look,
+    tasks: Vec<Task>,
+    spiller: Spiller,
+    keeper: Keeper,
+    status: Arc<Status>,
+    shutdown: Shutdown,
+    stop: Flag,
+    deadline: Flag,
+}
+
+/// The product's parameters in a world whose spool may have so many bytes. Its segments are an
+/// eighth of that: a short outage fills several.
+pub(crate) fn parameters(spool_bytes_max: u64) -> Parameters {
+    static PARAMETERS: OnceLock<Parameters> = OnceLock::new();
+    let read = || {
+        let line = CommandLine { state_dir: Some("/state".into()), ..CommandLine::default() };
+        Parameters::resolve(&|_: &str| None, None, &line, Path::new("/")).expect("the defaults")
+    };
+    let mut parameters = PARAMETERS.get_or_init(read).clone();
+    parameters.spool_bytes_max.value = spool_bytes_max;
+    parameters.buffer_file_path.value = SPOOL.into();
+    parameters
+}
+
+/// What every record is tagged with.
+fn tagging(parameters: &Parameters) -> Tagging {
+    static TAGGING: OnceLock<Tagging> = OnceLock::new();
+    let make = || {
+        let patterns = [LOGS.to_owned()];
+        let (first, dir) = (FirstStart::Beginning, Path::new("/"));
+        let pipeline = Pipeline::ad_hoc(&patterns, "stdout", first, dir, PLUGINS);
+        let pipeline = pipeline.expect("it is one");
+        Tagging::new(&pipeline, "node", parameters)
+    };
+    TAGGING.get_or_init(make).clone()
 }
 
 impl Agent {
-    /// `start::start`: the journal, the spool, the keys, what was left open.
-    pub(crate) fn start(out: &mut Outside) -> Result<Agent, Stuck> {
+    /// The product's start, in restore order.
+    pub(crate) fn start(out: &Outside) -> Result<Agent, Gone> {
         let disk: Arc<dyn Disk> = Arc::new(out.disk.clone());
+        let now = out.clock.now();
         let options = Options {
             place: checkpoint::Place { snapshot: "/state/logtail_check_point".into() },
             boot_id: format!("boot {}", out.boot),
-            now_unix_nanos: out.now,
+            now_unix_nanos: now.unix_nanos,
             on_lost: OnLost::Refuse,
+            evidence: Vec::new(),
         };
-        let (checkpoint, recovery) =
-            settled(Checkpoint::open_with(Arc::clone(&disk), options, SEGMENT_LEN))?;
-        for open in recovery.spooled.iter().map(|s| &s.request).chain(&recovery.open) {
-            learn(out, open);
+        let opened = Checkpoint::open_with(Arc::clone(&disk), options, SEGMENT_LEN, || Ok(NODE));
+        let (checkpoint, recovery) = opened.map_err(|error| out.refused(&error))?;
+        let before = checkpoint.last_sequence();
+        let names = out.classes.iter().map(|class| class.name().to_owned()).collect();
+        let claim = PipelineClaim { name: "app".into(), inputs: 1, flushers: names };
+        let keys = checkpoint.claim(&[claim]).map_err(|error| out.refused(&error))?;
+        let spooled = open_spool(&disk, &out.parameters, &checkpoint, &recovery, &keys);
+        let (spool, found) = spooled.map_err(|refusal| out.refused(&refusal.reason))?;
+        if found.waiting.len() > recovery.spooled.len() {
+            lock(&out.beyond).ledger.count("frames that the journal did not know");
         }
-        let (spool, spooled) = open_spool(out, &disk, &checkpoint, &recovery)?;
-        let names = ["plain", "request-id"].map(String::from);
-        let claim = PipelineClaim { name: "app".into(), inputs: 1, flushers: names.into() };
-        let keys = settled(checkpoint.claim(&[claim]))?.remove(0);
-        let deliveries = keys.flushers.iter().zip(SENDERS).map(|(&flusher, senders)| {
-            let key = DeliveryKey { pipeline: keys.pipeline, flusher };
-            delivery(key, senders, &spooled)
-        });
+        assert!(found.lost.is_empty(), "frames are journaled and gone: {:?}", found.lost);
+        let (stop, deadline) = (Flag::new(), Flag::new());
+        let clock = ProcessClock { clock: out.clock.clone(), disk: out.disk.clone() };
+        let checkpoint = Arc::new(checkpoint);
+        let stores = Stores {
+            checkpoint: Arc::clone(&checkpoint),
+            sources: Arc::default(),
+            spool: Arc::new(spool),
+            dead_letter: Arc::new(DeadLetter::new(disk, "/state/dead_letter".into())),
+            before,
+            clock: Arc::new(clock),
+        };
+        let mut deliveries = Vec::new();
+        for (at, class) in out.classes.iter().enumerate() {
+            let delivery = delivery(out, at, *class, &keys[0], &checkpoint, &recovery)?;
+            start::hand_over(&delivery, &found);
+            deliveries.push(Arc::new(delivery));
+        }
+        let status = Arc::new(Status::new());
+        let watched = watched(out, &stores, &deliveries, &recovery, &status);
+        let shutdown = Shutdown {
+            stop: stop.raised(),
+            deadline: deadline.raised(),
+            patience: Duration::from_secs(1),
+        };
+        let task = |delivery: &Arc<Delivery>| Task {
+            sender: Sender::new(Arc::clone(delivery), stores.clone(), shutdown.clone()),
+            due: now.instant,
+            is_over: false,
+        };
+        let tasks = deliveries.iter().flat_map(|d| (0..d.config.concurrency).map(|_| task(d)));
         Ok(Agent {
-            deliveries: deliveries.collect(),
+            tasks: tasks.collect(),
+            spiller: Spiller::new(stores.clone(), deliveries.clone(), PINNED_BYTES_MAX),
+            keeper: Keeper::new(Duration::from_secs(3), now.instant),
+            first: Some(FirstLook::new(1)),
+            look: Look::new(now.instant),
             checkpoint,
-            spool,
-            sources: BTreeMap::new(),
-            spilling: None,
-            known: recovery.files.iter().map(|seen| (seen.uid, seen.generation)).collect(),
-            same_boot: recovery.same_boot,
-            is_ready: false,
+            deliveries,
+            watched,
+            stores,
+            status,
+            shutdown,
+            stop,
+            deadline,
         })
     }
 
-    /// A turn of `run::keep_checkpoint`.
-    pub(crate) fn sync(&mut self, out: &mut Outside) -> Result<(), Stuck> {
-        let synced = settled(self.checkpoint.sync());
-        out.ledger.durable(self.checkpoint.durable_sequence());
-        synced
+    /// Whether every file was looked at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.first.is_none()
     }
 
-    /// The same when a snapshot is due.
-    pub(crate) fn snapshot(&mut self, out: &mut Outside) -> Result<(), Stuck> {
-        self.sync(out)?;
-        if !self.is_ready {
-            return Ok(()); // It would note the boot before the files were looked at.
-        }
-        let written = settled(self.checkpoint.snapshot(out.now));
-        out.ledger.durable(self.checkpoint.durable_sequence());
-        written
+    /// How many senders there are.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
     }
 
-    /// `Running::drain` and `Running::persist`: what is in a sender's hands goes out as far as
-    /// the destination takes it; what vanishes goes into the spool; the progress is written.
-    pub(crate) fn stop(&mut self, out: &mut Outside) {
-        for delivery in 0..self.deliveries.len() {
-            for lane in 0..self.deliveries[delivery].lanes.len() {
-                self.drain(out, delivery, lane);
-            }
-        }
-        if self.spill_all(out).is_ok() && self.sync(out).is_ok() {
-            let _ = self.snapshot(out);
-        }
-    }
-}
-
-/// A crash came between a request's record and its return: nobody has heard of it yet.
-fn learn(out: &mut Outside, open: &OpenRequest) {
-    if out.ledger.records_of(open.ticket.key).is_empty() {
-        let ranges = open.bounds.ranges.iter();
-        let of = |range: &record::Range| -> Vec<_> {
-            let life = out.keys.life((range.file, range.generation));
-            let life = life.map(|at| &out.logs.lives[at]);
-            life.map_or_else(Vec::new, |life| life.within(range.start, range.end).collect())
+    /// A turn of `collect`.
+    pub(crate) fn poll(&mut self, out: &Outside) -> Result<(), Gone> {
+        let now = out.clock.now().instant;
+        let looked = match &mut self.first {
+            Some(first) => first.step(&mut self.watched, now).map(|is_over| {
+                if is_over {
+                    self.first = None;
+                }
+            }),
+            None => self.look.step(&mut self.watched, now),
         };
-        let numbers = ranges.flat_map(of).collect();
-        out.ledger.name(open.ticket.key, numbers);
+        looked.map_err(|stop| out.gone(&format!("{stop:?}")))
     }
-}
 
-fn delivery(key: DeliveryKey, senders: usize, found: &Spooled) -> Delivery {
-    let own = |bounds: &record::Bounds| bounds.delivery == key;
-    let mut before: BTreeMap<_, Vec<OpenRequest>> = BTreeMap::new();
-    for spooled in found.waiting.iter().filter(|spooled| own(&spooled.request.bounds)) {
-        let place = (spooled.segment, spooled.position);
-        before.entry(place).or_default().push(spooled.request.clone());
-    }
-    Delivery {
-        key,
-        resends: found.open.iter().filter(|open| own(&open.bounds)).cloned().collect(),
-        lanes: (0..senders).map(|_| Lane::default()).collect(),
-        handed_out: None,
-        before,
-        spilled: BTreeMap::new(),
-    }
-}
-
-/// `start::open_spool`.
-fn open_spool(
-    out: &mut Outside,
-    disk: &Arc<dyn Disk>,
-    checkpoint: &Checkpoint,
-    recovery: &Recovery,
-) -> Result<(Spool, Spooled), Stuck> {
-    let options = spool::Options {
-        limit_bytes: out.spool_limit_bytes,
-        segment_bytes: SPOOL_SEGMENT_BYTES,
-        lowest_live: Some(recovery.spool_lowest),
-        now_unix: 0,
-    };
-    let mut unjournaled = Vec::new();
-    let mut shown = BTreeSet::new();
-    let opened = Spool::open(Arc::clone(disk), Path::new("/spool"), &options, &mut |head| {
-        let at = (head.place.segment, head.place.position);
-        shown.insert(at);
-        if recovery.drained.contains(&at) {
-            return Standing::Done;
+    /// A step of a sender.
+    pub(crate) fn send(&mut self, out: &Outside, at: usize) -> Result<(), Gone> {
+        let task = &mut self.tasks[at];
+        if self.first.is_some() || task.is_over {
+            return Ok(());
         }
-        if !recovery.spooled.iter().any(|s| (s.segment, s.position) == at) {
-            unjournaled.push(head.clone());
+        out.clock.pass_to(task.due, &out.disk);
+        let now = out.clock.now();
+        match task.sender.step(now) {
+            Next::Again | Next::Idle { .. } => {}
+            Next::Wait { hopeless: true, .. } if self.shutdown.stop.is() => task.is_over = true,
+            Next::Wait { delay, .. } => task.due = out.clock.now().instant + delay,
+            Next::Ended(Stop::Asked) => task.is_over = true,
+            Next::Ended(stop) => return Err(out.gone(&format!("{stop:?}"))),
         }
-        Standing::Waiting
-    });
-    let (spool, _) = kept(opened)?;
-    for spooled in &recovery.spooled {
-        let at = (spooled.segment, spooled.position);
-        assert!(shown.contains(&at), "the frame at {at:?} is journaled and gone");
-    }
-    let mut found = Spooled { waiting: recovery.spooled.clone(), open: recovery.open.clone() };
-    for head in unjournaled {
-        let (place, delivery) = (head.place, head.bounds.delivery);
-        if found.is_stale(&head, checkpoint) {
-            spool.done(place, delivery);
-            out.ledger.count("frames of settled requests");
-        } else {
-            found.journal(out, head, checkpoint)?;
-        }
-    }
-    Ok((spool, found))
-}
-
-/// Requests of before the start: those that lie in the spool, and the open ones that do not.
-struct Spooled {
-    waiting: Vec<SpooledRequest>,
-    open: Vec<OpenRequest>,
-}
-
-impl Spooled {
-    /// Whether a frame that the journal does not know was left by an append that failed: its
-    /// request was answered or split all the same, and every byte is accounted for without it.
-    fn is_stale(&self, head: &FrameHead, checkpoint: &Checkpoint) -> bool {
-        let is_open = self.open.iter().any(|open| open.ticket.key == head.ticket.key);
-        !is_open
-            && head.bounds.ranges.iter().all(|range| {
-                let Progress { mut acked, open, .. } =
-                    checkpoint.progress(head.bounds.delivery, range.file, range.generation);
-                acked.merge(&open);
-                acked.contains(range.start, range.end)
-            })
-    }
-
-    /// A frame was written just before a crash: the journal learns of it now. A loss of power may
-    /// have taken even the request's bounds; the frame still knows them. Known by its key: a start
-    /// that was cut short may have journaled them anew.
-    fn journal(
-        &mut self,
-        out: &mut Outside,
-        head: FrameHead,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), Stuck> {
-        let known = self.open.iter().position(|open| open.ticket.key == head.ticket.key);
-        let request = match known {
-            Some(at) => self.open.remove(at),
-            None => {
-                let ticket = settled(checkpoint.bounds(&head.bounds))?;
-                OpenRequest { ticket, bounds: head.bounds }
-            }
-        };
-        let (segment, position) = (head.place.segment, head.place.position);
-        settled(checkpoint.spooled(request.ticket.request, segment, position))?;
-        out.ledger.count("frames that the journal did not know");
-        self.waiting.push(SpooledRequest { request, segment, position });
         Ok(())
     }
+
+    /// A step of the spiller.
+    pub(crate) fn spill(&mut self, out: &Outside, is_ending: bool) -> Result<Spilled, Gone> {
+        let step = self.spiller.step(out.clock.now(), is_ending);
+        step.map_err(|stop| out.gone(&format!("{stop:?}")))
+    }
+
+    /// A turn of the keeper of the checkpoint.
+    pub(crate) fn keep(&mut self, out: &Outside) {
+        if self.is_ready() {
+            self.keeper.step(&self.checkpoint, &self.status, out.clock.now());
+        }
+    }
+
+    /// A stop: what is in a sender's hands goes out as far as its destination takes it; what
+    /// vanishes goes into the spool; the progress is written.
+    pub(crate) fn stop(&mut self, out: &Outside, mut after_step: impl FnMut(&Agent)) {
+        if !self.is_ready() {
+            return;
+        }
+        self.stop.raise();
+        self.watched.router.note_sizes();
+        let mut is_saved = false;
+        for _ in 0..DRAIN_TURNS {
+            for at in 0..self.tasks.len() {
+                if self.send(out, at).is_err() {
+                    return;
+                }
+                after_step(self);
+            }
+            if !is_saved {
+                match self.spill(out, true) {
+                    Ok(spilled) => is_saved = spilled == Spilled::All { is_saved: true },
+                    Err(Gone) => return,
+                }
+                after_step(self);
+            }
+            if is_saved && self.tasks.iter().all(|task| task.is_over) {
+                break;
+            }
+        }
+        self.deadline.raise();
+        let written = self.checkpoint.sync();
+        if written.is_ok() {
+            let _ = self.checkpoint.snapshot(out.clock.now().unix_nanos);
+        }
+        after_step(self);
+    }
+}
+
+/// One delivery with its destination, which is brought to where the journal is.
+fn delivery(
+    out: &Outside,
+    at: usize,
+    class: Class,
+    keys: &PipelineKeys,
+    checkpoint: &Checkpoint,
+    recovery: &Recovery,
+) -> Result<Delivery, Gone> {
+    let key = DeliveryKey { pipeline: keys.pipeline, flusher: keys.flushers[at] };
+    let beyond = Arc::clone(&out.beyond);
+    let flusher: Box<dyn Flusher> = if class == Class::File {
+        let disk: Arc<dyn Disk> = Arc::new(out.disk.clone());
+        let mut options = FileOptions::new(PathBuf::from(OUTPUT));
+        options.max_file_size = out.output_bytes_max;
+        options.max_files = usize::MAX;
+        let shape = RecordShape { pipeline: keys.pipeline, ..RecordShape::default() };
+        let inner = FileFlusher::new(disk, options, shape);
+        Box::new(destination::Watched { at, inner, beyond })
+    } else {
+        let (clock, disk) = (out.clock.clone(), out.disk.clone());
+        Box::new(SimFlusher { at, class, pipeline: keys.pipeline, beyond, clock, disk })
+    };
+    start::recover(&*flusher, checkpoint, recovery, key)
+        .map_err(|refusal| out.refused(&refusal.reason))?;
+    let config = DeliveryConfig {
+        key,
+        encoding: flusher.encoding(),
+        request_bytes_max: REQUEST_BYTES_MAX,
+        backoff: Backoff { min: Duration::from_millis(100), max: Duration::from_secs(2) },
+        batch: Batch::default(),
+        sync_before_send: out.syncs_before_send(at),
+        concurrency: senders(class),
+    };
+    let meter = Meter::new("app", class.name(), flusher.class().name());
+    Ok(Delivery::new(config, meter, flusher, checkpoint.last_time(key).unwrap_or_default()))
+}
+
+/// The files, and for whom they are.
+fn watched(
+    out: &Outside,
+    stores: &Stores,
+    deliveries: &[Arc<Delivery>],
+    recovery: &Recovery,
+    status: &Arc<Status>,
+) -> Watched {
+    let target = Target {
+        id: 0,
+        patterns: vec![Pattern::parse(LOGS, 0).expect("it is one")],
+        excludes: Excludes::default(),
+        rotated: Vec::new(),
+        flush_timeout: FLUSH_TIMEOUT,
+    };
+    let targets = [(0, target.clone())];
+    let own = [deliveries.to_vec()];
+    let (open, checkpoint) = (&recovery.open, &stores.checkpoint);
+    let saved =
+        recovery.files.iter().map(|seen| start::saved(seen, open, &targets, checkpoint, &own));
+    let mut options = tail::Options::new(stores.checkpoint.node_id());
+    options.same_boot = recovery.same_boot;
+    options.descriptors_max = DESCRIPTORS_MAX;
+    options.clock = || Duration::ZERO;
+    let now = out.clock.now().instant;
+    let mut tail = Tail::new(vec![target], saved.collect(), Vec::new(), options, now);
+    let tree = SimTree {
+        disk: out.disk.outside(),
+        trouble: Arc::clone(&out.trouble),
+        descriptors: Arc::clone(&out.descriptors),
+    };
+    tail.mount("/".into(), Arc::new(tree));
+    let mut router =
+        Router::new(deliveries.to_vec(), Vec::new(), stores.clone(), Arc::clone(status));
+    let input = Input {
+        deliveries: deliveries.to_vec(),
+        tagging: Arc::new(tagging(&out.parameters)),
+        first_start: if out.begins_at_end { FirstStart::Tail(0) } else { FirstStart::Beginning },
+        flush_timeout: FLUSH_TIMEOUT,
+        framing: Framing::Lines,
+        is_container: false,
+    };
+    router.add_input(0, input);
+    Watched { tail, router, containers: ContainerInputs::none() }
+}
+
+/// Decides how the next request fares.
+pub(crate) fn set_chance(out: &Outside, chance: u64) {
+    lock(&out.beyond).chance = chance;
 }

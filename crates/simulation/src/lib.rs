@@ -1,18 +1,20 @@
-//! A deterministic world in which `checkpoint` and `spool` run unchanged on a simulated disk.
+//! A deterministic world in which the product runs: its start, its watching loop with the tail, its
+//! senders, its spiller, the keeper of its checkpoint and `flusher_file`, all unchanged, on a
+//! simulated disk, under a simulated clock, for simulated destinations.
 //!
-//! Logs are written, rotated, copied and deleted on the same disk; two destinations, a plain one
-//! and one that knows requests by their keys, take, refuse, fall silent and go down; a small agent
-//! makes the calls of the real one in the real order. At any operation of the disk the process can
-//! be killed, the power can fail, or the disk can. Afterwards the world goes on to its end, and a
-//! ledger compares what arrived with what the promise of the design allows. One thread, no clock,
-//! every choice by seed.
+//! One scheduler has the whole world: by the seed it chooses who takes the next step, the writer of
+//! the logs (which writes, rotates, copies, truncates and deletes them), one of the product's
+//! threads, a destination that goes down or comes back, the operator who stops the agent, or time.
+//! At any operation of the disk the process can be killed, the power can fail, or the disk can.
+//! Afterwards the world goes on to its end, and a ledger compares what arrived with what the
+//! promise allows for a destination of that class. One thread, no clock, every choice by seed.
 //!
 //! ```
-//! use simulation::{Crash, World, script};
+//! use simulation::{Crash, Level, World, script};
 //!
 //! let mut world = World::new(1);
 //! world.disk().crash_at(100);
-//! let actions = script(1, 80);
+//! let actions = script(1, 80, Level::Usual);
 //! let played = actions.iter().take_while(|action| world.play(**action)).count();
 //! let mut world = world.crash(Crash::Kill);
 //! actions[played..].iter().for_each(|action| drop(world.play(*action)));
@@ -20,19 +22,15 @@
 //! ```
 
 mod agent;
+mod clock;
 mod destination;
-mod lane;
 mod ledger;
 mod logs;
-mod request;
-mod resend;
+mod run;
 mod script;
-mod spill;
-#[path = "../../agent/src/split.rs"]
-mod split;
-mod tail;
-mod unspool;
+mod tree;
 mod world;
 
-pub use script::{Action, script};
+pub use run::run;
+pub use script::{Action, Level, script};
 pub use world::{Crash, Ruins, World};

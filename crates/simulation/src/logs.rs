@@ -5,9 +5,8 @@
 //! A kill of the agent does not touch the writer. A loss of power leaves of each file what the
 //! simulated disk kept of it, up to the first byte that is not what was written: that a file
 //! system shows blocks that were never written is for the tests of `tail`.
-//! Not here: what the agent knows of the files (`tail.rs`).
+//! Not here: what the agent knows of the files.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use disk::{Disk, SimDisk};
@@ -29,22 +28,17 @@ pub(crate) fn text(number: Number) -> Vec<u8> {
     digits.iter().copied().cycle().take(len).chain([b'\n']).collect()
 }
 
-/// Which records these bytes are; panics where nobody wrote them.
-pub(crate) fn numbers(raw: &[u8]) -> Vec<Number> {
-    let number = |line: &[u8]| {
-        let digits = line.get(..DIGITS).and_then(|digits| std::str::from_utf8(digits).ok());
-        let number = digits.and_then(|digits| digits.parse().ok());
-        let number = number.filter(|&number| text(number) == [line, b"\n"].concat());
-        number.unwrap_or_else(|| panic!("nobody wrote {:?}", String::from_utf8_lossy(line)))
-    };
-    record::lines(raw).map(|(_, line)| number(line)).collect()
+/// Which record a line is; panics where nobody wrote it.
+pub(crate) fn number(line: &[u8]) -> Number {
+    let digits = line.get(..DIGITS).and_then(|digits| std::str::from_utf8(digits).ok());
+    let number = digits.and_then(|digits| digits.parse().ok());
+    let number = number.filter(|&number| text(number).strip_suffix(b"\n") == Some(line));
+    number.unwrap_or_else(|| panic!("nobody wrote {:?}", String::from_utf8_lossy(line)))
 }
 
 /// What was written between two truncations of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
-    /// The file in which it was written.
-    pub born_in: u64,
     /// The file in which it is: after a copytruncate, the copy.
     pub inode: u64,
     /// The file's name; absent once it is deleted.
@@ -52,15 +46,10 @@ pub(crate) struct Life {
     pub is_rotated: bool,
     /// Each record with one past its last byte.
     pub records: Vec<(u64, Number)>,
-    /// Where the delivery begins that starts for the first time, in bytes.
-    pub baseline: u64,
-    /// Whether no loss of power brings its name back.
-    pub is_deleted_durably: bool,
     /// Whether nobody can read it any more.
     pub is_gone: bool,
-    /// The deliveries for which all of it was put into the spool after its name was seen to be
-    /// gone.
-    pub spilled: BTreeSet<usize>,
+    /// Whether no loss of power brings it back either.
+    pub is_gone_for_good: bool,
 }
 
 impl Life {
@@ -68,15 +57,9 @@ impl Life {
         self.records.last().map_or(0, |(end, _)| *end)
     }
 
-    /// The records that have bytes in `[start, end)`.
-    pub(crate) fn within(&self, start: u64, end: u64) -> impl Iterator<Item = Number> + '_ {
-        let from = self.records.partition_point(|(at, _)| *at <= start);
-        let mut before = from.checked_sub(1).map_or(0, |at| self.records[at].0);
-        self.records[from..].iter().map_while(move |&(at, number)| {
-            let is_within = before < end;
-            before = at;
-            is_within.then_some(number)
-        })
+    /// All its records.
+    pub(crate) fn numbers(&self) -> Vec<Number> {
+        self.records.iter().map(|(_, number)| *number).collect()
     }
 }
 
@@ -90,14 +73,12 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    /// So many logs without a file yet, but for the first, of which nobody wants the beginning.
+    /// So many logs, the first of them with a file.
     pub(crate) fn new(disk: &SimDisk, families: usize) -> Logs {
         let current = vec![None; families];
         let mut logs = Logs { lives: Vec::new(), current, rotations: 0, last: 0 };
         disk.outside().create_dir(Path::new(DIR)).expect("the simulated disk is empty");
-        logs.write(disk, 0, 2);
-        logs.lives[0].baseline = logs.lives[0].len();
-        logs.write(disk, 0, 2);
+        logs.write(disk, 0, 4);
         logs.sync(disk, 0);
         disk.outside().sync_dir(Path::new("/")).expect("no fault reaches the writer");
         logs
@@ -118,7 +99,7 @@ impl Logs {
         let at = *self.current[family].get_or_insert_with(|| {
             let file = disk.create(&path, 0).expect("the name is free");
             let inode = file.inode().expect("simulated");
-            self.lives.push(Life::new(inode, inode, path.clone()));
+            self.lives.push(Life::new(inode, path.clone()));
             self.lives.len() - 1
         });
         let life = &mut self.lives[at];
@@ -169,33 +150,43 @@ impl Logs {
         original.set_len(0).and_then(|()| original.sync_data()).expect("no fault");
         let life = &mut self.lives[at];
         let inode = life.inode;
-        let born_in = life.born_in;
         life.inode = copy.inode().expect("simulated");
         life.name = Some(to);
         life.is_rotated = true;
-        self.lives.push(Life::new(born_in, inode, from));
+        self.lives.push(Life::new(inode, from));
         self.current[family] = Some(self.lives.len() - 1);
     }
 
-    /// Deletes the oldest file that was rotated away. An agent that is not running never sees
-    /// it again.
+    /// Deletes the oldest file that was rotated away; which life that is. Where it `is_held` open
+    /// its bytes are there as long as that lasts.
     pub(crate) fn delete(
         &mut self,
         disk: &SimDisk,
+        at: usize,
         is_durable: bool,
-        is_seen: bool,
-    ) -> Option<usize> {
-        let oldest = |life: &Life| life.is_rotated && life.name.is_some();
-        let at = self.lives.iter().position(oldest)?;
-        let name = self.lives[at].name.take()?;
-        let disk = disk.outside();
-        disk.unlink(&name).expect("it has its name");
+        is_held: bool,
+        is_open: bool,
+    ) {
+        let Some(name) = self.lives[at].name.take() else { return };
+        let outside = disk.outside();
+        outside.unlink(&name).expect("it has its name");
         if is_durable {
-            disk.sync_dir(Path::new(DIR)).expect("no fault");
+            outside.sync_dir(Path::new(DIR)).expect("no fault");
         }
-        self.lives[at].is_deleted_durably = is_durable;
-        self.lives[at].is_gone = !is_seen;
-        Some(at)
+        let life = &mut self.lives[at];
+        life.is_gone = !is_held;
+        // Its inode number is given to the next file.
+        life.is_gone_for_good = life.is_gone && !is_open && outside.give_again(life.inode);
+    }
+
+    /// The oldest file that was rotated away.
+    pub(crate) fn oldest_rotated(&self) -> Option<usize> {
+        self.lives.iter().position(|life| life.is_rotated && life.name.is_some())
+    }
+
+    /// The log's file now.
+    pub(crate) fn current(&self, family: usize) -> Option<usize> {
+        self.current[family]
     }
 
     /// The agent died: what has no name is gone.
@@ -205,8 +196,9 @@ impl Logs {
         }
     }
 
-    /// Learns what a loss of power left; returns the records that it took.
-    pub(crate) fn power_was_lost(&mut self, disk: &SimDisk) -> Vec<Number> {
+    /// Learns what a loss of power left: the records that it took, and those that are left of files
+    /// of which it took something.
+    pub(crate) fn power_was_lost(&mut self, disk: &SimDisk) -> (Vec<Number>, Vec<Number>) {
         let disk = disk.outside();
         let names = disk.list(Path::new(DIR)).unwrap_or_default();
         let mut found = std::collections::BTreeMap::new();
@@ -218,20 +210,26 @@ impl Logs {
                 disk.unlink(&second).expect("it was listed");
             }
         }
-        let mut lost = Vec::new();
+        let (mut lost, mut cut) = (Vec::new(), Vec::new());
         self.current.fill(None);
         for at in 0..self.lives.len() {
             let life = &mut self.lives[at];
+            if life.is_gone_for_good {
+                continue;
+            }
             life.name = found.remove(&life.inode);
             let Some(path) = life.name.clone() else {
                 life.is_gone = true;
-                lost.extend(life.records.iter().map(|(_, number)| *number));
+                lost.extend(life.numbers());
                 continue;
             };
             let content = disk.read(&path).expect("it was listed");
             life.is_gone = false;
-            life.spilled.clear(); // It has its name back, and may grow.
-            lost.extend(life.keep(&content));
+            let taken = life.keep(&content);
+            if !taken.is_empty() {
+                cut.extend(life.numbers());
+            }
+            lost.extend(taken);
             let file = disk.open(&path).expect("it was listed");
             file.set_len(life.len()).and_then(|()| file.sync_data()).expect("no fault");
             let family = (0..self.current.len()).find(|&family| Self::path(family) == path);
@@ -242,22 +240,19 @@ impl Logs {
             disk.unlink(path).expect("it was listed");
         }
         disk.sync_dir(Path::new(DIR)).expect("no fault");
-        lost
+        (lost, cut)
     }
 }
 
 impl Life {
-    fn new(born_in: u64, inode: u64, name: PathBuf) -> Life {
+    fn new(inode: u64, name: PathBuf) -> Life {
         Life {
-            born_in,
             inode,
             name: Some(name),
             is_rotated: false,
             records: Vec::new(),
-            baseline: 0,
-            is_deleted_durably: false,
             is_gone: false,
-            spilled: BTreeSet::new(),
+            is_gone_for_good: false,
         }
     }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use disk::{Fault, SimDisk};
-use simulation::{Action, Crash, World, script};
+use simulation::{Action, Crash, Level, World, script};
 
 /// Actions of a run.
 const ACTIONS: usize = 240;
@@ -54,7 +54,7 @@ fn go_on(mut world: World, actions: &[Action]) {
 fn crash_each(ways: &[Crash]) -> u64 {
     let mut points = 0;
     for seed in SEEDS {
-        let actions = script(seed, ACTIONS);
+        let actions = script(seed, ACTIONS, Level::Usual);
         for number in 0..operations(seed, &actions) {
             let _case = Case(format!("run {seed}, crash at {number}"));
             let mut world = World::new(seed);
@@ -91,7 +91,7 @@ fn crash_everywhere_by_power_loss_loses_nothing_that_the_logs_kept() {
 fn a_fault_at_every_operation_loses_and_repeats_nothing() {
     let mut points = 0;
     for seed in SEEDS {
-        let actions = script(seed, ACTIONS);
+        let actions = script(seed, ACTIONS, Level::Usual);
         for number in 0..operations(seed, &actions) {
             for (fault, count) in [(Fault::Io, 1), (Fault::Full, 40)] {
                 let count = if number % 5 == 0 { count * 4 } else { count };

@@ -1,8 +1,12 @@
 //! Many short runs, each with troubles of its own, all by seed.
 //!
 //! A failing seed is printed with the command that plays it again; it is then committed in
-//! `REGRESSIONS`. `IRONTAIL_SIM_RUNS` says how many runs, `IRONTAIL_SIM_SHARD=i/n` which part,
-//! `IRONTAIL_SIM_THREADS` how many at once (one on each core unless told otherwise).
+//! `data/failed_once.txt`, whose seeds are played first. `IRONTAIL_SIM_RUNS` says how many runs, `IRONTAIL_SIM_FROM` which seed is the
+//! first, `IRONTAIL_SIM_SHARD=i/n` which part, `IRONTAIL_SIM_THREADS` how many at once (one on each
+//! core unless told otherwise). With `IRONTAIL_SIM_SEED` that one is played, and everything is told
+//! that happens in it. Ten million of them:
+//!
+//!     IRONTAIL_SIM_RUNS=10000000 cargo test --release -p simulation --test seeded -- --nocapture
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods)] // A world has one thread; several worlds stand side by side.
 
@@ -12,84 +16,91 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{panic, thread};
 
-use disk::Fault;
-use fastrand::Rng;
-use simulation::{Crash, World, script};
+use simulation::Level;
 
-/// How many runs there are unless told otherwise.
-const RUNS: u64 = 100_000;
+/// How many runs there are unless told otherwise, and how many of the hard ones beside them.
+const RUNS: u64 = 30_000;
+const HARD_RUNS: u64 = 10_000;
 
 /// In so many runs everything happens that they are made for.
 const ENOUGH: u64 = 10_000;
 
-/// Actions of a run.
-const ACTIONS: std::ops::Range<usize> = 20..90;
-
-/// Seeds that failed once.
-const REGRESSIONS: &[u64] = &[
-    64, 83, 653, 3765, 14224, 16711, 22977, 38532, 56898, 80706, 149752, 244533, 259131, 447490,
-    574080,
-];
+/// The seeds that failed once: a level and a seed in each line, and what was wrong.
+const REGRESSIONS: &str = include_str!("data/failed_once.txt");
 
 /// After so many failures no further run begins.
 const FAILURES_MAX: usize = 10;
 
 /// Tells how to see a failure again.
-struct Replay(u64);
+struct Replay(u64, Level);
 
 impl Drop for Replay {
     fn drop(&mut self) {
         if thread::panicking() {
-            let Replay(seed) = self;
-            eprintln!("see it again: IRONTAIL_SIM_SEED={seed} cargo test -p simulation seeded");
+            let Replay(seed, level) = self;
+            let level = if *level == Level::Hard { "IRONTAIL_SIM_LEVEL=hard " } else { "" };
+            eprintln!(
+                "see it again: {level}IRONTAIL_SIM_SEED={seed} cargo test -p simulation seeded"
+            );
         }
     }
 }
 
 /// What the runs are made for: each has to happen in some of them.
-const EVENTS: [&str; 13] = [
-    "files forgotten",
+const EVENTS: [&str; 18] = [
+    "files copied and truncated",
     "files that lost their tail",
     "frames dropped",
     "frames that the journal did not know",
+    "inode numbers given again",
+    "keys forgotten",
     "records that came again",
-    "requests answered before they were spooled",
-    "requests changed",
+    "refused_records",
     "requests refused",
-    "requests split",
-    "requests synced before they were sent",
     "requests spooled",
-    "resends left to the spool",
-    "spool segments removed",
+    "requests split",
+    "requests taken in part",
+    "resend_changed_bytes",
+    "resent_unanswered",
+    "source_lost_tail_bytes",
+    "starts that the disk refused",
+    "unwanted_bytes",
+    "vanished_bytes",
 ];
 
-/// One run: stretches of actions, each ended by a crash or not, some of them on a sick disk.
-fn run(seed: u64) -> BTreeMap<&'static str, u64> {
-    let _replay = Replay(seed);
-    let mut random = Rng::with_seed(seed ^ 0x5EED);
-    let actions = script(seed, random.usize(ACTIONS));
-    let mut world = World::new(seed);
-    let mut at = 0;
-    while at < actions.len() {
-        let from = world.disk().operations();
-        match random.u32(0..8) {
-            0..5 => world.disk().crash_at(from + random.u64(0..120)),
-            5 => world.disk().fail_at(from + random.u64(0..60), Fault::Io, random.u64(1..6)),
-            6 => world.disk().fail_at(from + random.u64(0..60), Fault::Full, random.u64(1..60)),
-            _ => {}
-        }
-        let stretch = random.usize(1..40).min(actions.len() - at);
-        let played = actions[at..at + stretch].iter().take_while(|action| world.play(**action));
-        at += (played.count() + 1).min(stretch);
-        let is_crashed = world.disk().is_crashed();
-        if is_crashed || random.u32(0..4) == 0 {
-            let loss = random.u64(..);
-            let crash = if random.bool() { Crash::Kill } else { Crash::PowerLoss(loss) };
-            world = world.crash(crash);
-        }
+/// One run; where it fails, how to see it again.
+fn run(seed: u64, level: Level) -> BTreeMap<&'static str, u64> {
+    let _replay = Replay(seed, level);
+    simulation::run(seed, level)
+}
+
+/// Which things happen in the runs that the environment asks for.
+fn level() -> Level {
+    match std::env::var("IRONTAIL_SIM_LEVEL").as_deref() {
+        Ok("hard") => Level::Hard,
+        _ => Level::Usual,
     }
-    world.finish();
-    world.counts().clone()
+}
+
+/// What the product logs, on standard error.
+struct Told;
+
+impl log::Log for Told {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        eprintln!("[{}] {}", record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+fn tell_all() {
+    if log::set_logger(&Told).is_ok() {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -101,6 +112,12 @@ fn shard() -> (u64, u64) {
     let shard = std::env::var("IRONTAIL_SIM_SHARD").ok();
     let parts = shard.as_deref().and_then(|text| text.split_once('/'));
     parts.map_or((0, 1), |(at, of)| (at.parse().unwrap(), of.parse().unwrap()))
+}
+
+/// How many runs go on at once.
+fn threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    number("IRONTAIL_SIM_THREADS").map_or(cores, |threads| threads as usize)
 }
 
 /// What happened in some runs, and which of them failed.
@@ -120,12 +137,12 @@ impl Tally {
 }
 
 /// Plays the seeds that `next` gives, until it has no more or too many runs have failed.
-fn play(next: impl Fn() -> Option<u64>) -> Tally {
+fn play(level: Level, next: impl Fn() -> Option<u64>) -> Tally {
     let mut tally = Tally::default();
     while tally.failed.len() < FAILURES_MAX
         && let Some(seed) = next()
     {
-        match panic::catch_unwind(|| run(seed)) {
+        match panic::catch_unwind(|| run(seed, level)) {
             Ok(counts) => tally.add(counts),
             Err(_) => tally.failed.push(seed), // It has said what.
         }
@@ -135,10 +152,10 @@ fn play(next: impl Fn() -> Option<u64>) -> Tally {
 }
 
 /// The same on several threads: whichever is free takes the next seed.
-fn play_on(threads: usize, next: impl Fn() -> Option<u64> + Sync) -> Tally {
+fn play_on(level: Level, threads: usize, next: impl Fn() -> Option<u64> + Sync) -> Tally {
     let mut whole = Tally::default();
     thread::scope(|scope| {
-        let players: Vec<_> = (0..threads).map(|_| scope.spawn(|| play(&next))).collect();
+        let players: Vec<_> = (0..threads).map(|_| scope.spawn(|| play(level, &next))).collect();
         for player in players {
             let part = player.join().expect("what panics in a run is caught");
             whole.runs += part.runs;
@@ -149,23 +166,75 @@ fn play_on(threads: usize, next: impl Fn() -> Option<u64> + Sync) -> Tally {
     whole
 }
 
+/// As many as show a fault of the product soon: the test that mutants name.
+#[test]
+fn the_first_runs_keep_the_promise() {
+    const FIRST: u64 = 2_000;
+    if number("IRONTAIL_SIM_SEED").is_some() {
+        return;
+    }
+    let taken = AtomicU64::new(0);
+    let next = || Some(taken.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < FIRST);
+    let Tally { failed, .. } = play_on(Level::Usual, 2, next);
+    assert!(failed.is_empty(), "runs that failed: {failed:?}");
+}
+
+#[test]
+fn the_seeds_that_failed_once_keep_the_promise() {
+    if number("IRONTAIL_SIM_SEED").is_some() {
+        return;
+    }
+    let lines = REGRESSIONS.lines().filter(|line| !line.starts_with('#'));
+    let runs: Vec<(Level, u64)> = lines.map(parse_regression).collect();
+    assert!(!runs.is_empty());
+    let failed: Vec<_> = runs
+        .into_iter()
+        .filter(|(l, seed)| panic::catch_unwind(|| run(*seed, *l)).is_err())
+        .collect();
+    assert!(failed.is_empty(), "runs that failed: {failed:?}");
+}
+
+/// A level and a seed, and a text behind them.
+fn parse_regression(line: &str) -> (Level, u64) {
+    let mut words = line.split_whitespace();
+    let level = match words.next() {
+        Some("usual") => Level::Usual,
+        Some("hard") => Level::Hard,
+        _ => panic!("neither usual nor hard: {line}"),
+    };
+    (level, words.next().and_then(|seed| seed.parse().ok()).expect("a seed"))
+}
+
+/// Also errors of the logs' files, and logs that are copied and truncated while they are read.
+#[test]
+fn hard_runs_keep_the_promise() {
+    let is_asked = |name| std::env::var_os(name).is_some();
+    if ["IRONTAIL_SIM_SEED", "IRONTAIL_SIM_LEVEL", "IRONTAIL_SIM_RUNS"].into_iter().any(is_asked) {
+        return;
+    }
+    let taken = AtomicU64::new(0);
+    let next = || Some(taken.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < HARD_RUNS);
+    let Tally { failed, .. } = play_on(Level::Hard, threads(), next);
+    assert!(failed.is_empty(), "runs that failed: {failed:?}");
+}
+
 #[test]
 fn seeded_runs_keep_the_promise() {
     if let Some(seed) = number("IRONTAIL_SIM_SEED") {
-        println!("{:#?}", run(seed));
+        tell_all();
+        println!("{:#?}", run(seed, level()));
         return;
     }
-    REGRESSIONS.iter().for_each(|seed| drop(run(*seed)));
     let ((at, of), begin) = (shard(), Instant::now());
-    let last = number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS);
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = number("IRONTAIL_SIM_THREADS").map_or(cores, |threads| threads as usize);
+    let from = number("IRONTAIL_SIM_FROM").unwrap_or(0);
+    let last = from + number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS);
+    let threads = threads();
     let taken = AtomicU64::new(0);
     let next = || {
-        let seed = at + of * taken.fetch_add(1, Ordering::Relaxed);
+        let seed = from + at + of * taken.fetch_add(1, Ordering::Relaxed);
         (seed < last).then_some(seed)
     };
-    let Tally { runs, counts, failed } = play_on(threads, next);
+    let Tally { runs, counts, failed } = play_on(level(), threads, next);
     let a_second = runs as f64 / begin.elapsed().as_secs_f64();
     println!("{runs} seeded runs, {a_second:.0} a second on {threads} threads");
     println!("{counts:#?}");

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use disk::{Disk, DiskFile};
 
+use crate::segment::{HEADER_LEN, Header};
 use crate::{Error, segment};
 
 /// A directory with segments.
@@ -48,7 +49,7 @@ impl Directory {
 
     /// Opens a segment; also its length.
     pub(crate) fn open(&self, sequence: u64) -> Result<(Arc<dyn DiskFile>, u64), Error> {
-        let file = self.disk.open(&self.segment_path(sequence));
+        let file = self.disk.open_own(&self.segment_path(sequence));
         let file = file.map_err(self.failed("open", sequence))?;
         let len = file.len().map_err(self.failed("read", sequence))?;
         Ok((file, len))
@@ -71,4 +72,26 @@ impl Directory {
 /// An error of `operation` on `path`.
 pub(crate) fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { operation, path: path.to_owned(), source }
+}
+
+/// Where the first frame is expected.
+pub(crate) fn start(header: Header) -> u64 {
+    if header == Header::Good { HEADER_LEN as u64 } else { 0 }
+}
+
+/// Judges the header of a segment; one of a newer version is an error.
+pub(crate) fn read_header(
+    directory: &Directory,
+    file: &Arc<dyn DiskFile>,
+    sequence: u64,
+) -> Result<Header, Error> {
+    let mut bytes = [0; HEADER_LEN];
+    let read = segment::read_up_to(file.as_ref(), &mut bytes, 0, HEADER_LEN as u64);
+    let read = read.map_err(directory.failed("read", sequence))?;
+    match segment::judge(&bytes[..read], sequence) {
+        Header::Newer(version) => {
+            Err(Error::Newer { path: directory.segment_path(sequence), version })
+        }
+        header => Ok(header),
+    }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::FrameHead;
+use crate::{FrameHead, Place};
 
 /// Why the spool did not do what it was asked.
 #[derive(Debug)]
@@ -29,10 +29,8 @@ pub enum Error {
     Damaged {
         /// The segment.
         path: PathBuf,
-        /// Where in it the bad bytes begin.
-        position: u64,
-        /// How many there are.
-        bytes: u64,
+        /// The bad bytes.
+        place: Place,
         /// What the frame held, where its head is intact.
         head: Option<Box<FrameHead>>,
         /// The copy that was put aside, if one could be made.
@@ -74,7 +72,7 @@ impl Error {
 
 /// Whether the file system, or the share of it that we may use, is full.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    disk::is_full(error)
 }
 
 impl fmt::Display for Error {
@@ -86,7 +84,9 @@ impl fmt::Display for Error {
                  {limit} bytes; raise the limit, or see why the destination takes nothing"
             ),
             Error::Unfit { reason } => write!(f, "the request cannot be spooled: {reason}"),
-            Error::Damaged { path, position, bytes, quarantined, .. } => {
+            Error::Damaged {
+                path, place: Place { position, len: bytes, .. }, quarantined, ..
+            } => {
                 write!(
                     f,
                     "{} is damaged: {bytes} bytes at {position} are not what was written, and \

@@ -6,6 +6,7 @@
 //! Not here: reading or writing anything.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use record::{DeliveryKey, Spans};
 
@@ -127,6 +128,11 @@ impl Index {
         segment.waiting.is_empty()
     }
 
+    /// The segments, oldest first.
+    pub(crate) fn sequences(&self) -> Vec<u64> {
+        self.segments.keys().copied().collect()
+    }
+
     /// Whether the segment is known and nothing in it waits.
     pub(crate) fn is_removable(&self, sequence: u64) -> bool {
         self.get(sequence).is_some_and(|segment| segment.waiting.is_empty())
@@ -187,6 +193,11 @@ impl Index {
         });
         oldest.map(|(&sequence, _)| sequence).collect()
     }
+}
+
+/// Locks, also after a panic elsewhere: what is guarded is whole between any two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

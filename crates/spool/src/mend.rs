@@ -10,9 +10,9 @@ use std::sync::Arc;
 use disk::DiskFile;
 
 use crate::Error;
-use crate::directory::Directory;
+use crate::directory::{Directory, read_header, start};
 use crate::frame::{FrameHead, PREFIX_LEN, Prefix};
-use crate::open::{Note, read_header, start};
+use crate::note::Note;
 use crate::quarantine::Quarantine;
 use crate::segment::{self, Found, Header, Scan};
 use crate::writer::Current;

@@ -1,97 +1,23 @@
 //! Opening a spool after whatever happened: which segments there are, and what is in them.
 //!
-//! Order: segments that the checkpoint has done with are removed unread; the newest is mended;
+//! Order: segments that the checkpoint has done with and does not name are removed unread; the newest is mended;
 //! names are synced; then every frame's head is shown to the caller, oldest first.
 //! Every frame shown is durable. A crash in here changes nothing that the next opening would
 //! not do again. Memory is that of one head.
 //! Not here: the newest segment (`mend.rs`), what a frame's owner makes of it (the caller).
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use disk::DiskFile;
-
-use crate::directory::Directory;
+use crate::Error;
+use crate::directory::{Directory, read_header, start};
 use crate::frame::FrameHead;
 use crate::index::{Index, Segment};
 use crate::mend::mend_newest;
+use crate::note::{Note, Standing};
+use crate::options::Options;
 use crate::quarantine::Quarantine;
-use crate::segment::{self, Found, HEADER_LEN, Header, Scan};
+use crate::segment::{Found, Scan};
 use crate::writer::Current;
-use crate::{Error, Options};
-
-/// What the caller makes of a frame that opening shows to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It is to be sent.
-    Waiting,
-    /// The journal says that it was taken, refused or dropped.
-    Done,
-}
-
-/// What opening found and did that somebody should hear of. Prints as a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Note {
-    /// A segment below the lowest live one of the checkpoint was removed unread.
-    Removed {
-        /// The segment.
-        path: PathBuf,
-        /// Its length in bytes.
-        bytes: u64,
-    },
-    /// The end of the newest segment was torn and is cut off. No frame of it was ever confirmed,
-    /// unless the journal says that `head` was: then the disk has lost it.
-    Cut {
-        /// The segment.
-        path: PathBuf,
-        /// Where its good part ends.
-        position: u64,
-        /// How many bytes were cut off.
-        bytes: u64,
-        /// The frame that was cut off, where its head is intact.
-        head: Option<Box<FrameHead>>,
-        /// The copy that was put aside, unless the end is plainly that of a write that a kill
-        /// cut short.
-        quarantined: Option<PathBuf>,
-    },
-    /// Parts of a segment are no frames. The frames around them are kept.
-    Damaged {
-        /// The segment.
-        path: PathBuf,
-        /// In how many places.
-        places: u64,
-        /// How many bytes.
-        bytes: u64,
-        /// Of how many places a copy lies beside the segment (`*.corrupt-<time>`).
-        copies: u64,
-    },
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Note::Removed { path, bytes } => {
-                write!(f, "{} was delivered before: removed ({bytes} bytes)", path.display())
-            }
-            Note::Cut { path, position, bytes, quarantined, .. } => {
-                write!(f, "{} had an unfinished end: ", path.display())?;
-                write!(f, "{bytes} bytes cut off at {position}")?;
-                match quarantined {
-                    Some(copy) => write!(f, ", kept as {}", copy.display()),
-                    None => Ok(()),
-                }
-            }
-            Note::Damaged { path, places, bytes, copies } => write!(
-                f,
-                "{} is damaged in {places} places, {bytes} bytes in all; copies of {copies} of the \
-                 places lie beside it as *.corrupt-*; the frames around are kept; check the disk",
-                path.display()
-            ),
-        }
-    }
-}
 
 /// What opening leads to.
 pub(crate) struct Opened {
@@ -110,11 +36,14 @@ pub(crate) fn open(
     let mut notes = Vec::new();
     let lowest = options.lowest_live.unwrap_or(0);
     let mut sequences = directory.sequences()?;
-    let mut index = Index::new(lowest.max(sequences.last().map_or(1, |last| last + 1)));
-    for &sequence in sequences.iter().take_while(|&&sequence| sequence < lowest) {
+    let behind = |last: Option<&u64>| last.map_or(1, |last| last + 1);
+    let mut index =
+        Index::new(lowest.max(behind(sequences.last())).max(behind(options.named.last())));
+    let is_wanted = |sequence: u64| sequence >= lowest || options.named.contains(&sequence);
+    for &sequence in sequences.iter().filter(|&&sequence| !is_wanted(sequence)) {
         notes.push(remove_unread(directory, sequence)?);
     }
-    sequences.retain(|&sequence| sequence >= lowest);
+    sequences.retain(|&sequence| is_wanted(sequence));
     let current = mend_newest(directory, quarantine, &mut sequences, &mut notes)?;
     directory.sync()?;
     for sequence in sequences {
@@ -131,28 +60,6 @@ fn remove_unread(directory: &Directory, sequence: u64) -> Result<Note, Error> {
     let stat = directory.disk.stat(&path).map_err(directory.failed("look at", sequence))?;
     directory.unlink(sequence)?;
     Ok(Note::Removed { path, bytes: stat.map_or(0, |stat| stat.len) })
-}
-
-/// Where the first frame is expected.
-pub(crate) fn start(header: Header) -> u64 {
-    if header == Header::Good { HEADER_LEN as u64 } else { 0 }
-}
-
-/// Judges the header of a segment; one of a newer version is an error.
-pub(crate) fn read_header(
-    directory: &Directory,
-    file: &Arc<dyn DiskFile>,
-    sequence: u64,
-) -> Result<Header, Error> {
-    let mut bytes = [0; HEADER_LEN];
-    let read = segment::read_up_to(file.as_ref(), &mut bytes, 0, HEADER_LEN as u64);
-    let read = read.map_err(directory.failed("read", sequence))?;
-    match segment::judge(&bytes[..read], sequence) {
-        Header::Newer(version) => {
-            Err(Error::Newer { path: directory.segment_path(sequence), version })
-        }
-        header => Ok(header),
-    }
 }
 
 /// Reads the heads in the first `len` bytes of a segment.

@@ -38,7 +38,7 @@ const HEAD_READ_LEN: usize = 4 * 1024;
 const SEARCH_READ_LEN: usize = 64 * 1024;
 
 /// The path of a segment.
-pub(crate) fn path(dir: &Path, sequence: u64) -> PathBuf {
+pub fn path(dir: &Path, sequence: u64) -> PathBuf {
     dir.join(format!("{NAME_PREFIX}{sequence:0NAME_DIGITS$}"))
 }
 

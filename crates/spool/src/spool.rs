@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use disk::Disk;
 use record::{Bounds, DeliveryKey, Ticket};
@@ -16,40 +16,16 @@ use record::{Bounds, DeliveryKey, Ticket};
 use crate::Error;
 use crate::directory::Directory;
 use crate::frame::{Draft, Frame, FrameHead, Place};
-use crate::index::{Index, Waiting};
-use crate::open::{self, Note, Opened, Standing};
+use crate::index::{Index, Waiting, lock};
+use crate::note::{Note, Standing};
+use crate::open::{self, Opened};
+use crate::options::Options;
 use crate::quarantine::Quarantine;
 use crate::segment::{self, Found, Scan};
 use crate::writer::Writer;
 
-/// The spool may take this much of the disk unless told otherwise.
-const LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
-
-/// A new segment begins when a frame would make the current one longer.
-const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-
 /// The limit holds so many full segments at least, so that dropping the oldest drops little.
 const SEGMENTS_MIN: u64 = 8;
-
-/// How a spool is to be.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The most bytes that all segments have together. Default: 1 GiB.
-    pub limit_bytes: u64,
-    /// The most bytes of a segment that has more than one frame. Default: 64 MiB.
-    pub segment_bytes: u64,
-    /// The lowest live segment by the last snapshot: lower ones are removed unread.
-    pub lowest_live: Option<u64>,
-    /// Now, in seconds since 1970: part of the names of quarantined copies.
-    pub now_unix: u64,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        let (limit_bytes, segment_bytes) = (LIMIT_BYTES, SEGMENT_BYTES);
-        Options { limit_bytes, segment_bytes, lowest_live: None, now_unix: 0 }
-    }
-}
 
 /// What [`Spool::drop_oldest`] gave up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -204,6 +180,26 @@ impl Spool {
         Ok(true)
     }
 
+    /// Forgets the segments whose files are not there any more, and says which of them had frames
+    /// that wait: those are lost. Their numbers are not given again.
+    pub fn forget_missing(&self) -> Result<Vec<u64>, Error> {
+        let mut writer = lock(&self.writer);
+        let mut index = lock(&self.index);
+        let mut lost = Vec::new();
+        for sequence in index.sequences() {
+            let stat = self.directory.disk.stat(&self.directory.segment_path(sequence));
+            if stat.map_err(self.directory.failed("look at", sequence))?.is_some() {
+                continue;
+            }
+            writer.current.take_if(|current| current.sequence == sequence);
+            if !index.is_removable(sequence) {
+                lost.push(sequence);
+            }
+            index.remove(sequence);
+        }
+        Ok(lost)
+    }
+
     /// The number below which no segment is left: for the snapshot.
     pub fn lowest_live(&self) -> u64 {
         lock(&self.index).lowest()
@@ -288,11 +284,6 @@ impl Spool {
         quarantined: Option<PathBuf>,
     ) -> Error {
         let path = self.directory.segment_path(place.segment);
-        Error::Damaged { path, position: place.position, bytes: place.len, head, quarantined }
+        Error::Damaged { path, place, head, quarantined }
     }
-}
-
-/// Locks, also after a panic elsewhere: what is guarded is whole between any two statements.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

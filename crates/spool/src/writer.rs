@@ -16,9 +16,8 @@ use crate::Error;
 use crate::directory::Directory;
 use crate::error::is_full;
 use crate::frame::{Draft, Place};
-use crate::index::Index;
+use crate::index::{Index, lock};
 use crate::segment::{self, HEADER_LEN};
-use crate::spool::lock;
 
 /// A frame is written at most so often, each time into another segment, before its append fails.
 const ATTEMPTS_MAX: usize = 2;

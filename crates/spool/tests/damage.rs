@@ -197,9 +197,9 @@ fn raw_bytes_that_rot_are_reported_with_what_they_were() {
     let file = disk.open(&path_of(place.segment)).unwrap();
     file.write_all_at(b"\0\0\0\0", place.position + place.len - 4).unwrap();
     match spool.read(place).unwrap_err() {
-        Error::Damaged { head: Some(head), quarantined: Some(copy), bytes, position, .. } => {
+        Error::Damaged { head: Some(head), quarantined: Some(copy), place: found, .. } => {
             assert_eq!((head.ticket, head.bounds), (ticket_of(request), bounds_of(request)));
-            assert_eq!((position, bytes), (place.position, place.len));
+            assert_eq!(found, place);
             assert_eq!(disk.read(&copy).unwrap().len() as u64, place.len);
             assert!(copy.to_str().unwrap().ends_with(".corrupt-1700000000"));
         }

@@ -29,6 +29,7 @@ fn tail(dir: &Path) -> Tail {
         id: 0,
         patterns: vec![Pattern::parse(dir.join("*.log"), 0).unwrap()],
         excludes: Excludes::default(),
+        rotated: Vec::new(),
         flush_timeout: Duration::from_secs(60),
     };
     Tail::new(vec![target], Vec::new(), Vec::new(), Options::new(NodeId(1)), Instant::now())
@@ -95,7 +96,7 @@ fn idle(dir: &Path, count: usize) {
         started.elapsed(),
         cpu_time() - cpu
     );
-    sources.iter().for_each(|source| source.settle(source.size()));
+    sources.iter().for_each(|source| source.acknowledge(source.size()));
     for (name, time) in [("at first", 12), ("later", 30)] {
         let (started, cpu) = (Instant::now(), cpu_time());
         let polls = run(&mut tail, Duration::from_secs(time), |_| {});
@@ -120,13 +121,14 @@ fn mounted(dir: &Path, count: usize) {
             id,
             patterns: vec![pattern("logs/**/*.log"), pattern("none/*.log")],
             excludes: Excludes::default(),
+            rotated: Vec::new(),
             flush_timeout: Duration::from_secs(60),
         });
     }
     let (started, cpu, mut listed) = (Instant::now(), cpu_time(), 0);
     while listed < count {
         run(&mut tail, Duration::from_millis(10), |event| match event {
-            Event::Found(found) => found.source.settle(found.source.size()),
+            Event::Found(found) => found.source.acknowledge(found.source.size()),
             Event::Listed { .. } => listed += 1,
             _ => {}
         });
@@ -166,7 +168,7 @@ impl Tree for DirTree {
         Ok(path.to_path_buf())
     }
 
-    fn open(&self, path: &Path) -> io::Result<fs::File> {
+    fn open(&self, path: &Path) -> io::Result<std::sync::Arc<dyn tail::OpenFile>> {
         HostTree.open(&self.place(path))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 /// An error of this crate.
 #[derive(Debug)]
@@ -18,14 +19,14 @@ pub enum Error {
     /// A file could not be opened again after its descriptor had been closed.
     Open {
         /// Where it was looked for.
-        path: PathBuf,
+        path: Arc<Path>,
         /// The answer of the system.
         source: io::Error,
     },
     /// A file could not be read.
     Read {
         /// The file.
-        path: PathBuf,
+        path: Arc<Path>,
         /// The answer of the system.
         source: io::Error,
     },
@@ -34,14 +35,14 @@ pub enum Error {
     /// became of it; until then there is nothing to read.
     Changed {
         /// The file.
-        path: PathBuf,
+        path: Arc<Path>,
         /// The position.
         offset: u64,
     },
     /// Bytes that were asked for are nowhere any more.
     Lost {
         /// The file that had them.
-        path: PathBuf,
+        path: Arc<Path>,
         /// The first byte that was asked for.
         start: u64,
         /// One past the last one.
@@ -62,11 +63,11 @@ impl fmt::Display for Error {
             Error::Pattern { pattern, problem } => write!(f, "pattern {pattern:?}: {problem}"),
             Error::Open { path, source } => {
                 let path = path.display();
-                write!(f, "cannot open {path}: {source}; it is tried again, check its permissions")
+                write!(f, "cannot open {path}: {source}; it is tried again, {}", cure(source))
             }
             Error::Read { path, source } => {
                 let path = path.display();
-                write!(f, "cannot read {path}: {source}; it is tried again, check the disk")
+                write!(f, "cannot read {path}: {source}; it is tried again, {}", cure(source))
             }
             Error::Changed { path, offset } => {
                 let path = path.display();
@@ -78,6 +79,20 @@ impl fmt::Display for Error {
                 path.display()
             ),
         }
+    }
+}
+
+/// What an operator can do about an error of the system.
+pub(crate) fn cure(error: &io::Error) -> &'static str {
+    use rustix::io::Errno;
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "raise the limit of open files (ulimit -n, LimitNOFILE, --ulimit nofile)"
+        }
+        Some(Errno::NOMEM | Errno::NOBUFS) => "the system is short of memory",
+        Some(Errno::ACCESS | Errno::PERM) => "allow the agent to read it",
+        Some(Errno::STALE) => "check the network mount",
+        _ => "check the disk or the mount",
     }
 }
 

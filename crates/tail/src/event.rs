@@ -1,12 +1,11 @@
 //! What the tail tells its caller.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use record::{FileSeen, FileUid};
 
-use crate::Source;
+use crate::{SkipReason, Source};
 
 /// One thing that was seen. Events come in the order in which they are to be acted upon: for the
 /// generations of a family, oldest first.
@@ -42,6 +41,10 @@ pub enum Event {
     /// A generation that is not followed any more: its file is gone or was overwritten. Its
     /// readers can go; what they did not read is lost.
     Closed(Arc<Source>),
+    /// A file under a name that may be that of a log's relative is another log's, and is left alone.
+    /// It is to be saved like what is followed, so that a start after a rotation does not take it for
+    /// the rotated file. [`Event::Gone`] says when it is gone.
+    Stranger(FileSeen),
     /// A generation that was found nowhere for a day of running time and two full searches: its
     /// progress can be forgotten.
     Gone {
@@ -55,14 +58,14 @@ pub enum Event {
     /// A path that a pattern matches is not collected. Said once a path.
     Skipped {
         /// The path.
-        path: PathBuf,
+        path: Arc<Path>,
         /// Why.
         reason: SkipReason,
     },
     /// A path could not be looked at. Said once a path until it works; tried again.
     Unreadable {
         /// The path.
-        path: PathBuf,
+        path: Arc<Path>,
         /// The answer of the system.
         error: String,
     },
@@ -99,8 +102,8 @@ pub struct Cut {
     pub next: u32,
     /// Why.
     pub cause: CutCause,
-    /// Bytes of the old generation below this can still be read: they live on in a copy.
-    /// 0 when there is none.
+    /// Bytes of the old generation below this can still be read: they live on in a copy, or, where
+    /// the system lost the others, as the beginning of the next generation. 0 when there is none.
     pub kept: u64,
 }
 
@@ -112,49 +115,4 @@ pub enum CutCause {
     Truncated,
     /// The system went down and the file lost bytes that had been acknowledged: how many.
     SourceLostTail(u64),
-}
-
-/// Why a path is not collected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// A named pipe.
-    Fifo,
-    /// A character or block device.
-    Device,
-    /// A socket.
-    Socket,
-    /// A directory.
-    Directory,
-    /// Something else that is no regular file.
-    NotRegular,
-    /// A symbolic link that leads nowhere.
-    BrokenLink,
-    /// This process writes it: an output, the state, the spool.
-    OwnOutput,
-    /// It bears the name of a rotated file that was compressed, and is no gzip.
-    Compressed,
-    /// Its bytes are those of another file of its family, which is collected.
-    Copy,
-    /// The limit of followed files is reached.
-    TooMany,
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SkipReason::Fifo => "is a named pipe; only regular files are collected",
-            SkipReason::Device => "is a device; only regular files are collected",
-            SkipReason::Socket => "is a socket; only regular files are collected",
-            SkipReason::Directory => "is a directory; add /*.log to collect the files in it",
-            SkipReason::NotRegular => "is no regular file",
-            SkipReason::BrokenLink => "is a symbolic link that leads nowhere",
-            SkipReason::OwnOutput => "is written by this process; exclude it with ExcludeFilePaths",
-            SkipReason::Compressed => "is named like a gzip file and is none; rename it",
-            SkipReason::Copy => "is a copy of a file that is collected",
-            SkipReason::TooMany => {
-                "exceeds the number of files that are followed; narrow the pattern"
-            }
-        })
-    }
 }

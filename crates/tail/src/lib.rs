@@ -24,6 +24,7 @@
 //!     id: 0,
 //!     patterns: vec![Pattern::parse(&path, 0)?],
 //!     excludes: Excludes::default(),
+//!     rotated: Vec::new(),
 //!     flush_timeout: Duration::from_secs(60),
 //! };
 //! let options = Options::new(record::NodeId(1));
@@ -47,69 +48,41 @@
 //! # }
 //! ```
 
-mod absent;
-mod apply;
-mod begin;
-mod bytes;
-mod claim;
-mod comings;
-mod cut;
-mod descriptor;
-mod directory;
+mod clock;
+mod compressed;
 mod discover;
 mod error;
 mod event;
-mod facts;
-mod family;
-mod fetch;
-mod files;
-mod fingerprint;
-mod foreign;
-mod framing;
-mod glob;
-mod grow;
 mod identity;
-mod inflate;
-mod listing;
-mod matches;
-mod murmur;
-mod names;
-mod newcomers;
-mod open;
-mod packed;
+mod ids;
 mod pattern;
-mod piece;
-mod position;
-mod range;
-mod raw;
-mod reader;
-mod restore;
-mod rhythm;
-mod settle;
+mod read;
+mod skip;
 mod source;
-mod start;
-mod tail;
-mod take_in;
-mod target;
-mod tree;
-mod unwanted;
-mod upkeep;
-mod watch;
-mod watched;
+mod watcher;
 
+pub use clock::Clock;
+pub use compressed::format::Format;
+pub use discover::matches::{Match, Matches, matches_now};
 pub use error::Error;
-pub use event::{Cut, CutCause, Event, Found, SkipReason};
-pub use fingerprint::signature;
-pub use foreign::Foreign;
-pub use framing::Framing;
-pub use matches::{Match, matches_now};
-pub use open::{Facts, Kind, Stat};
-pub use pattern::{PATTERNS_MAX, Pattern};
-pub use piece::Piece;
-pub use range::{next_line, read_range};
-pub use raw::Raw;
-pub use reader::Reader;
-pub use source::Source;
-pub use tail::{Clock, Options, SavedFile, Tail};
-pub use target::{Excludes, Target};
-pub use tree::{Entries, Entry, HostTree, Tree};
+pub use event::{Cut, CutCause, Event, Found};
+pub use identity::fingerprint::signature;
+pub use identity::foreign::Foreign;
+pub use pattern::path_pattern::{PATTERNS_MAX, Pattern};
+pub use pattern::rotated::RotatedPattern;
+pub use pattern::target::{Excludes, Target};
+pub use read::framing::{Framing, Groups};
+pub use read::piece::Piece;
+pub use read::position::Unwanted;
+pub use read::range::{next_line, proof_at, read_range};
+pub use read::raw::Raw;
+pub use read::reader::Reader;
+pub use skip::SkipReason;
+pub use source::by_key::BySource;
+pub use source::file::Source;
+pub use source::reading::OpenFile;
+pub use source::stat::{Facts, Kind, Stat};
+pub use source::tree::{Entries, Entry, HostTree, Tree};
+pub use watcher::options::{Options, SavedFile};
+pub use watcher::own::own_files;
+pub use watcher::tail::Tail;

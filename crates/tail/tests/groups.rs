@@ -11,18 +11,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use container::{Assembly, GROUP_BYTES_MAX, Stream, for_each, safe_len};
 use fastrand::Rng;
-use record::{Anchor, FileSeen, FileUid, NodeId, Progress};
+use process::split::{Assembly, GROUP_BYTES_MAX, for_each, safe_len};
+use record::{Anchor, FileSeen, FileUid, NodeId, Progress, Stream};
 use tail::{
-    Event, Excludes, Framing, Options, Pattern, Raw, Reader, SavedFile, Source, Tail, Target,
+    Event, Excludes, Framing, Groups, Options, Pattern, Raw, Reader, SavedFile, Source, Tail,
+    Target,
 };
 
-const GROUPS: Framing = Framing::Groups { safe_len, longest: GROUP_BYTES_MAX };
 /// How much of a line Docker keeps in one of its own.
 const PIECE_BYTES: usize = 16 * 1024;
 const FLUSH: Duration = Duration::from_secs(60);
 const TIME: &str = "2026-11-22T13:48:32.123456789Z";
+
+/// What a container printed, as it is framed.
+#[derive(Debug)]
+struct Output;
+
+impl Groups for Output {
+    fn safe_len(&self, bytes: &[u8]) -> usize {
+        safe_len(bytes)
+    }
+
+    fn longest(&self) -> usize {
+        GROUP_BYTES_MAX
+    }
+}
 
 type Generation = (FileUid, u32);
 
@@ -139,7 +153,6 @@ struct Agent {
     seen: BTreeMap<Generation, FileSeen>,
     now: Instant,
     records: [Vec<String>; 2],
-    assembly: Assembly,
 }
 
 impl Agent {
@@ -148,11 +161,13 @@ impl Agent {
             id: 0,
             patterns: vec![Pattern::parse(runtime.path(0), 0).unwrap()],
             excludes: Excludes::default(),
+            rotated: Vec::new(),
             flush_timeout: FLUSH,
         };
         let saved = self.seen.iter().map(|(generation, seen)| {
             let Progress { anchors, acked, .. } = self.progress[generation].clone();
-            SavedFile { seen: seen.clone(), settled: acked.covered_from(0), anchors }
+            let acknowledged = acked.covered_from(0);
+            SavedFile { seen: seen.clone(), acknowledged, anchors, gone_for: Duration::ZERO }
         });
         let mut options = Options::new(NodeId(1));
         options.clock = || Duration::ZERO;
@@ -173,7 +188,8 @@ impl Agent {
                     Event::Found(found) => {
                         let generation = self.see(&found.source);
                         let progress = self.progress.entry(generation).or_default();
-                        let reader = Reader::new(found.source, progress, FLUSH, GROUPS);
+                        let framing = Framing::Groups(Arc::new(Output));
+                        let reader = Reader::new(found.source, progress, FLUSH, framing);
                         self.readers.insert(generation, reader);
                     }
                     Event::Seen(source) => drop(self.see(&source)),
@@ -213,13 +229,13 @@ impl Agent {
                 let Some(piece) = read else { break };
                 parts.push((generation, piece));
                 if !piece.open {
-                    take(&raw, &mut self.assembly, &mut self.records);
+                    take(&raw, &mut self.records);
                     for (generation, piece) in parts.drain(..) {
                         let progress = self.progress.get_mut(&generation).unwrap();
                         progress.acked.insert(piece.start, piece.end);
                         progress.anchors.push(Anchor { offset: piece.end, hash: piece.anchor });
                         let source = self.readers[&generation].source();
-                        source.settle(progress.acked.covered_from(0));
+                        source.acknowledge(progress.acked.covered_from(0));
                     }
                     raw.clear();
                 }
@@ -237,9 +253,9 @@ fn raw_open(parts: &[(Generation, tail::Piece)]) -> usize {
     parts.iter().map(|(_, piece)| (piece.end - piece.start) as usize).sum()
 }
 
-fn take(raw: &[u8], assembly: &mut Assembly, records: &mut [Vec<String>; 2]) {
+fn take(raw: &[u8], records: &mut [Vec<String>; 2]) {
     assert_eq!(safe_len(raw), raw.len(), "{}", String::from_utf8_lossy(raw));
-    for_each(raw, assembly, |record| {
+    for_each(raw, &mut Assembly::new(), |record| {
         assert!(record.finished);
         let stream = usize::from(record.stream == Some(Stream::Stderr));
         records[stream].push(String::from_utf8_lossy(record.content).into_owned());
@@ -265,7 +281,6 @@ fn run(seed: u64) {
         seen: BTreeMap::new(),
         now: Instant::now(),
         records: Default::default(),
-        assembly: Assembly::new(),
     };
     agent.start(&runtime);
     for _ in 0..60 {

@@ -7,14 +7,14 @@
 mod world;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tail::{Entries, Entry, HostTree, Stat, Tree};
+use tail::{Entries, Entry, HostTree, OpenFile, Stat, Tree};
 use world::{FLUSH, World, numbered, records};
 
 const ROOT: &str = "/containers/0123456789abcdef";
@@ -69,7 +69,7 @@ impl Tree for DirTree {
         Ok(Path::new("/").join(real.strip_prefix(&self.dir).map_err(io::Error::other)?))
     }
 
-    fn open(&self, path: &Path) -> io::Result<File> {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
         HostTree.open(&self.place(path))
     }
 }
@@ -104,11 +104,11 @@ fn files_of_a_mounted_tree_are_followed_under_its_root() {
         world.append("c1/other.log", "no\n");
         world.start();
         world.append("c1/var/log/app.log", &numbered("a", 10..20));
-        world.settle();
+        world.poll_until_quiet();
         world.rename("c1/var/log/app.log", "c1/var/log/app.log.1");
         world.append("c1/var/log/app.log", &numbered("a", 20..30));
         world.append("c1/var/log/deep/b.log", "b\n");
-        world.settle();
+        world.poll_until_quiet();
         assert_eq!(texts(&mut world, &format!("{ROOT}/var/log/app.log")), records("a", 0..30));
         assert_eq!(texts(&mut world, &format!("{ROOT}/var/log/deep/b.log")), ["b"]);
         assert!(world.records.is_empty());
@@ -138,10 +138,10 @@ fn a_copy_that_is_made_after_the_names_were_read_is_found_at_a_start_and_while_r
         } else {
             // Some name changes, so that the directory is listed.
             world.append("c1/other", "");
-            world.settle();
+            world.poll_until_quiet();
             world.read_all();
         }
-        world.settle();
+        world.poll_until_quiet();
     }
     let first = [records("a", 0..10), records("b", 0..20), records("c", 0..1)].concat();
     let second = [records("b", 20..40), records("c", 1..2)].concat();
@@ -160,7 +160,7 @@ fn links_in_a_mounted_tree_stay_in_it() {
     world.start();
     world.rename("c1/data/current", "c1/data/current.1");
     world.append("c1/data/current", "2\n");
-    world.settle();
+    world.poll_until_quiet();
     assert_eq!(texts(&mut world, &format!("{ROOT}/logs/a.log")), ["1", "2"]);
 }
 
@@ -170,13 +170,13 @@ fn saved_files_of_a_mounted_tree_are_found_again_after_a_restart() {
     mount(&mut world, "c1", ROOT, true);
     world.append("c1/a.log", &numbered("a", 0..10));
     world.start();
-    world.settle();
+    world.poll_until_quiet();
     world.stop();
     world.append("c1/a.log", &numbered("a", 10..20));
     world.rename("c1/a.log", "c1/a.log.1");
     world.append("c1/a.log", &numbered("b", 0..10));
     world.start();
-    world.settle();
+    world.poll_until_quiet();
     assert_eq!(world.texts(), [records("a", 0..20), records("b", 0..10)].concat());
     assert!(world.told().iter().all(|event| !event.starts_with("Missing")));
 }
@@ -190,7 +190,7 @@ fn a_tree_that_goes_and_comes_back_keeps_its_files_going() {
     world.start();
     world.run(Duration::from_secs(100));
     world.append("c1/a.log", &numbered("a", 10..12));
-    world.settle();
+    world.poll_until_quiet();
     world.tail.as_mut().unwrap().unmount(Path::new(ROOT));
     world.append("c1/a.log", &numbered("a", 12..14));
     world.run(Duration::from_secs(10));
@@ -208,7 +208,7 @@ fn a_saved_file_of_a_tree_that_is_gone_is_missing_and_forgotten_after_a_day() {
     mount(&mut world, "c1", ROOT, true);
     world.append("c1/a.log", &numbered("a", 0..10));
     world.start();
-    world.settle();
+    world.poll_until_quiet();
     world.stop();
     world.mounts.clear();
     let mut world = world.with_patterns(&["*.log"]);
@@ -233,7 +233,7 @@ fn a_target_that_comes_is_told_of_its_files_and_then_that_it_is_listed() {
     world.append("c1/logs/x/y/b.log", "b\n");
     world.append("c1/logs/x/y/b.log.1", "b1\n");
     world.add(8, &format!("{ROOT}/logs/**/*.log"));
-    world.settle();
+    world.poll_until_quiet();
     let told = world.told();
     let at = |event: &str| told.iter().position(|told| told == event);
     let listed = at("Listed 8").expect("its first search came to an end");
@@ -242,11 +242,11 @@ fn a_target_that_comes_is_told_of_its_files_and_then_that_it_is_listed() {
         assert!(found < listed, "{told:?}");
     }
     world.append("c1/logs/late.log", "late\n");
-    world.settle();
+    world.poll_until_quiet();
     assert_eq!(world.told(), [format!("Found {ROOT}/logs/late.log 0")]);
     // Nothing is there: that is soon known.
     world.add(9, &format!("{OTHER}/none/*.log"));
-    world.settle();
+    world.poll_until_quiet();
     assert_eq!(world.told(), ["Listed 9"]);
 }
 
@@ -258,7 +258,7 @@ fn a_target_that_comes_later_is_told_of_files_that_others_have() {
     world.start();
     world.told();
     world.add(8, "a.*");
-    world.settle();
+    world.poll_until_quiet();
     let mut told = world.told();
     told[..2].sort();
     assert_eq!(told, ["Found a.log 0 at start", "Found a.log.1 0 at start", "Listed 8"]);
@@ -272,14 +272,14 @@ fn what_a_removed_target_had_is_read_to_its_end_and_closed_at_once() {
     world.append("c1/a.log", &numbered("a", 0..10));
     world.append("c1/b.log", "b\n");
     world.add(1, &format!("{ROOT}/*.log"));
-    world.settle();
+    world.poll_until_quiet();
     world.texts();
     world.told();
     world.reads = false;
     world.append("c1/a.log", &numbered("a", 10..19));
     world.append("c1/a.log", "no end");
     world.append("c1/young.log", "young");
-    world.settle();
+    world.poll_until_quiet();
     world.remove("c1/a.log");
     world.take(1);
     world.tail.as_mut().unwrap().unmount(Path::new(ROOT));
@@ -310,7 +310,7 @@ fn a_file_that_another_target_matches_is_unchanged() {
     world.append("c1/a.log", "1\n");
     world.start();
     world.add(8, &format!("{ROOT}/*.log"));
-    world.settle();
+    world.poll_until_quiet();
     world.told();
     world.take(8);
     world.tail.as_mut().unwrap().unmount(Path::new(ROOT));
@@ -330,7 +330,7 @@ fn a_shared_volume_goes_on_under_the_other_root() {
             mount(&mut world, "volume", root, true);
             world.append("volume/in/a.log", &numbered("a", 0..10));
             world.add(id, &format!("{root}/**/*.log"));
-            world.settle();
+            world.poll_until_quiet();
         }
         world.run(Duration::from_secs(idle));
         world.told();
@@ -357,7 +357,7 @@ fn exclusions_of_a_target_hold_in_a_directory_that_it_shares() {
         let secret = format!("{root}/in/secret.log");
         target.excludes = tail::Excludes::parse(&[secret], &[], &[]).unwrap();
         world.tail.as_mut().unwrap().add_target(target);
-        world.settle();
+        world.poll_until_quiet();
     }
     assert!(world.texts().iter().all(|text| text == "yes"));
 }
@@ -369,11 +369,11 @@ fn a_target_that_comes_again_goes_on_where_it_was() {
     world.start();
     world.add(1, &format!("{ROOT}/*.log"));
     world.append("c1/a.log", &numbered("a", 0..10));
-    world.settle();
+    world.poll_until_quiet();
     for from in [10, 20, 30] {
         world.reads = from == 20;
         world.append("c1/a.log", &numbered("a", from..from + 5));
-        world.settle();
+        world.poll_until_quiet();
         world.take(1);
         world.run(Duration::from_secs(1));
         world.append("c1/a.log", &numbered("a", from + 5..from + 10));

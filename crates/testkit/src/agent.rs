@@ -158,6 +158,11 @@ impl Agent {
         self.signal(Signal::TERM);
     }
 
+    /// Sends SIGTERM whether it listens by now or not.
+    pub fn sigterm_now(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Asks it to stop, as Ctrl-C does.
     #[track_caller]
     pub fn sigint(&self) {

@@ -13,13 +13,31 @@ use std::time::{Duration, Instant};
 
 use crate::http::{Connection, write_answer};
 use crate::port::Port;
-use crate::{Faults, Ledger, Request, Treatment, until};
+use crate::{Faults, Ledger, Protocol, Request, Treatment, until};
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Headers besides those of every answer.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Reply {
+    /// An empty answer.
+    pub fn status(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: String::new() }
+    }
+}
 
 /// Whoever keeps what arrives. Called from many threads.
 pub trait Keeper: Send + Sync {
-    /// A request is there; `stored` tells whether it is kept.
-    fn receive(&self, request: &Request, stored: bool);
-    /// Its answer 200 was written in full.
+    /// A request is there; `stored` tells whether it is kept. What is answered if it is.
+    fn receive(&self, request: &Request, stored: bool) -> Reply;
+    /// Its answer was written in full.
     fn answered(&self, request: &Request);
     /// What a GET gets.
     fn report(&self, _target: &str) -> String {
@@ -28,8 +46,8 @@ pub trait Keeper: Send + Sync {
 }
 
 impl Keeper for Mutex<Ledger> {
-    fn receive(&self, request: &Request, stored: bool) {
-        self.lock().expect("no keeper panics").receive(request, stored);
+    fn receive(&self, request: &Request, stored: bool) -> Reply {
+        self.lock().expect("no keeper panics").receive(request, stored)
     }
 
     fn answered(&self, request: &Request) {
@@ -68,6 +86,22 @@ impl Destination {
         Self::with_keeper(Mutex::new(Ledger::new()), faults)
     }
 
+    /// Starts one at an address of the loopback network, with a [`Ledger`].
+    pub fn at(address: SocketAddr, faults: Faults) -> Self {
+        let port = Port::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self::at_port(port, Mutex::new(Ledger::new()), faults)
+    }
+
+    /// Starts one on a free port of the loopback interface that speaks a protocol.
+    pub fn speaking(protocol: impl Protocol + 'static, faults: Faults) -> Self {
+        Self::with_keeper(Mutex::new(Ledger::speaking(protocol)), faults)
+    }
+
+    /// Its address, as `http://HOST:PORT`.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Looks into the book.
     pub fn ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
         look(&self.shared.keeper.lock().expect("no keeper panics"))
@@ -88,7 +122,10 @@ impl Destination {
 impl<K: Keeper + 'static> Destination<K> {
     /// Starts one on a free port of the loopback interface.
     pub fn with_keeper(keeper: K, faults: Faults) -> Self {
-        let port = Port::free().expect("loopback has a free port");
+        Self::at_port(Port::free().expect("loopback has a free port"), keeper, faults)
+    }
+
+    fn at_port(port: Port, keeper: K, faults: Faults) -> Self {
         let address = port.address();
         let shared = Arc::new(Shared {
             keeper,
@@ -206,13 +243,14 @@ fn answer<K: Keeper>(stream: &TcpStream, request: &Request, shared: &Shared<K>) 
     let faults = shared.faults.lock().expect("no holder panics").clone();
     let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let treatment = faults.decide(number, request);
-    shared.keeper.receive(request, treatment.stores());
+    let reply = shared.keeper.receive(request, treatment.stores());
     if !faults.delay.is_zero() {
         std::thread::sleep(faults.delay);
     }
     match treatment {
         Treatment::Take => {
-            let written = write_answer(stream, 200, &[], "").is_ok();
+            let Reply { status, headers, body } = reply;
+            let written = write_answer(stream, status, &headers, &body).is_ok();
             if written {
                 shared.keeper.answered(request);
             }

@@ -1,11 +1,14 @@
 //! What a destination has seen: every request by its Idempotency-Key, and every line twice, once
-//! as it came (raw) and once as a receiver counts that drops repeated keys.
+//! as it came (raw) and once as a receiver counts that drops repeated keys (of OTLP, which has
+//! none: repeated `log.record.uid`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{Arrivals, Request, ndjson};
+use crate::{Arrivals, Page, Protocol, Reply, Request, ndjson, otlp_records};
 
 /// The book of one destination.
 #[derive(Clone, Debug, Default)]
@@ -13,10 +16,22 @@ pub struct Ledger {
     keys: BTreeMap<String, Keyed>,
     raw: Arrivals,
     by_key: Arrivals,
+    uids: HashSet<String>,
     requests: u64,
     unkeyed: u64,
     resent_answered: u64,
     complaints: Vec<String>,
+    protocol: Speaking,
+}
+
+/// A protocol of its own, if it speaks one.
+#[derive(Clone, Default)]
+struct Speaking(Option<Arc<Mutex<dyn Protocol>>>);
+
+impl fmt::Debug for Speaking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Speaking" } else { "Plain" })
+    }
 }
 
 /// What is known of one key.
@@ -35,11 +50,32 @@ impl Ledger {
         Self::default()
     }
 
-    /// Notes a request, kept (`stored`) or not.
-    pub fn receive(&mut self, request: &Request, stored: bool) {
+    /// The book of one that speaks a protocol.
+    pub fn speaking(protocol: impl Protocol + 'static) -> Self {
+        let protocol = Speaking(Some(Arc::new(Mutex::new(protocol))));
+        Self { protocol, ..Self::default() }
+    }
+
+    /// Notes a request, kept (`stored`) or not. The answer if it is kept.
+    pub fn receive(&mut self, request: &Request, stored: bool) -> Reply {
         self.requests += 1;
+        let Some(protocol) = self.protocol.0.clone() else {
+            self.receive_keyed(request, stored);
+            return Reply::status(200);
+        };
+        if !stored {
+            return Reply::status(503);
+        }
+        let mut page = Page { raw: &mut self.raw, once: &mut self.by_key, complaints: Vec::new() };
+        let reply = protocol.lock().expect("no holder panics").store(request, &mut page);
+        let complaints = page.complaints;
+        self.complaints.extend(complaints);
+        reply
+    }
+
+    fn receive_keyed(&mut self, request: &Request, stored: bool) {
         let Some(key) = request.header("idempotency-key") else {
-            self.unkeyed += 1;
+            self.unkeyed += u64::from(!is_otlp(request));
             if stored {
                 self.store(request, true);
             }
@@ -73,6 +109,9 @@ impl Ledger {
             Ok(body) => body,
             Err(error) => return self.complaints.push(format!("unreadable body: {error}")),
         };
+        if is_otlp(request) {
+            return self.store_otlp(&body);
+        }
         for record in ndjson::records(&body) {
             match ndjson::content(record) {
                 Some(text) => {
@@ -89,12 +128,25 @@ impl Ledger {
         }
     }
 
+    fn store_otlp(&mut self, body: &[u8]) {
+        let Some(records) = otlp_records(body) else {
+            return self.complaints.push(format!("{} bytes are no OTLP logs", body.len()));
+        };
+        for record in records {
+            self.raw.note(record.body.as_bytes());
+            let uid = record.attribute("log.record.uid");
+            if uid.is_none_or(|uid| self.uids.insert(uid.to_owned())) {
+                self.by_key.note(record.body.as_bytes());
+            }
+        }
+    }
+
     /// Lines as they came.
     pub fn raw(&self) -> &Arrivals {
         &self.raw
     }
 
-    /// Lines without those of repeated keys.
+    /// Lines without those of repeated keys, or of repeated uids.
     pub fn by_key(&self) -> &Arrivals {
         &self.by_key
     }
@@ -109,7 +161,7 @@ impl Ledger {
         self.requests
     }
 
-    /// Requests without an Idempotency-Key.
+    /// Requests without an Idempotency-Key, where there should be one.
     pub fn unkeyed(&self) -> u64 {
         self.unkeyed
     }
@@ -125,10 +177,15 @@ impl Ledger {
         self.resent_answered
     }
 
-    /// What was wrong: a key with two bodies, a body that is no NDJSON.
+    /// What was wrong: a key with two bodies, a body that cannot be read.
     pub fn complaints(&self) -> &[String] {
         &self.complaints
     }
+}
+
+/// Whether the protocol of a request is one that knows no keys.
+fn is_otlp(request: &Request) -> bool {
+    request.header("content-type") == Some("application/x-protobuf")
 }
 
 #[cfg(test)]

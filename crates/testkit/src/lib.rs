@@ -20,6 +20,7 @@ mod agent;
 mod arrivals;
 mod binary;
 mod boot;
+mod clickhouse;
 mod cri;
 mod destination;
 mod docker;
@@ -35,11 +36,14 @@ mod murmur;
 pub mod ndjson;
 mod need;
 mod oracle;
+mod otlp;
 mod port;
+mod protocol;
 mod rotation;
 mod tally;
 mod touches;
 mod usage;
+mod vendor;
 mod wait;
 mod writer;
 
@@ -47,24 +51,30 @@ pub use agent::{Agent, AgentCommand, Stopped};
 pub use arrivals::{Arrivals, Run};
 pub use binary::binary;
 pub use boot::another_boot;
+pub use clickhouse::Clickhouse;
 pub use cri::{
     ContainerState, ContainerStatus, Containerd, Executed, Pod, PodContainer, PodContainerPlan,
     PodPlan,
 };
-pub use destination::{Destination, Keeper};
+pub use destination::{Destination, Keeper, Reply};
 pub use docker::{ContainerPlan, Docker, DockerContainer, DockerVolume};
 pub use faults::{Faults, Refusal, Treatment};
 pub use http::Request;
 pub use ilogtail::IlogtailCheckpoint;
 pub use ledger::Ledger;
-pub use line::{LINE_LEN_MIN, Line, parse_line, push_line};
+pub use line::{LINE_LEN_MIN, Line, parse_line, push_line, push_stack};
 pub use mount::Mount;
 pub use murmur::murmur3_x64_128;
 pub use need::{or_left_out, packages, program};
 pub use oracle::Verdict;
+pub use otlp::{OtlpRecord, otlp_records};
+pub use protocol::{
+    AliyunSls, Chdb, Elasticsearch, Loki, MotoS3, Page, ProtoOtlp, Protocol, S3, Sls,
+};
 pub use rotation::{Rotation, numbered};
 pub use tally::Tally;
 pub use touches::{Touch, Touches};
 pub use usage::{Usage, pinned_bytes};
+pub use vendor::{Vendor, VendorAnswer};
 pub use wait::until;
 pub use writer::{LogFile, WriterPlan, Writers, Written};

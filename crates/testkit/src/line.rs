@@ -9,21 +9,35 @@ pub const LINE_LEN_MIN: usize = 40;
 const PADDING: &[u8] =
     b"GET /shop/cart?id=7 \"Mozilla/5.0 (X11; Linux)\" C:\\tmp\\a.log\t200 1843 <br> & ";
 
+/// What each further line of a stack trace begins with, and the `\n` before it.
+const FRAME: &[u8] = b"\n\tat ";
+
 /// Appends the line number `sequence` of `writer` and its newline: `len` bytes and one,
 /// `w<writer> <sequence, 10 digits> <padding> <CRC32C of all before, 8 hex digits>`.
 /// Equal arguments give equal bytes.
 pub fn push_line(out: &mut Vec<u8>, writer: u32, sequence: u64, len: usize) {
+    push_stack(out, writer, sequence, len, 1);
+}
+
+/// The same as a stack trace of `lines` lines: all but the first begin with a tab and `at`. It
+/// holds its length and its checksum, as one line does.
+pub fn push_stack(out: &mut Vec<u8>, writer: u32, sequence: u64, len: usize, lines: usize) {
     use std::io::Write;
-    assert!(len >= LINE_LEN_MIN, "a line has at least {LINE_LEN_MIN} bytes");
+    let least = LINE_LEN_MIN + (lines - 1) * FRAME.len();
+    assert!(len >= least, "{lines} lines have at least {least} bytes");
     let start = out.len();
     write!(out, "w{writer} {sequence:010} ").expect("writing to memory never fails");
-    let padding_end = start + len - 9;
+    let (padding, padding_end) = (out.len(), start + len - 9);
     let shift = (sequence as usize).wrapping_mul(7).wrapping_add(writer as usize);
     let mut at = shift % PADDING.len();
     while out.len() < padding_end {
         let piece = (padding_end - out.len()).min(PADDING.len() - at);
         out.extend_from_slice(&PADDING[at..at + piece]);
         at = 0;
+    }
+    for frame in 1..lines {
+        let at = padding + (padding_end - padding) * frame / lines;
+        out[at..at + FRAME.len()].copy_from_slice(FRAME);
     }
     let sum = crc32c::crc32c(&out[start..]);
     writeln!(out, " {sum:08x}").expect("writing to memory never fails");
@@ -73,6 +87,20 @@ mod tests {
             assert_eq!(out.last(), Some(&b'\n'));
             let line = &out[6..out.len() - 1];
             assert_eq!(parse_line(line), Some(Line { writer, sequence, intact: true }));
+        }
+    }
+
+    #[test]
+    fn a_stack_is_one_line_that_proves_itself() {
+        for (lines, len) in [(1, 40), (2, 46), (6, 70), (6, 333)] {
+            let mut out = Vec::new();
+            push_stack(&mut out, 3, 12, len, lines);
+            let found: Vec<&[u8]> = out[..len].split(|&byte| byte == b'\n').collect();
+            assert_eq!((out.len(), found.len()), (len + 1, lines));
+            assert!(found[1..].iter().all(|line| line.starts_with(b"\tat ")));
+            let line = Line { writer: 3, sequence: 12, intact: true };
+            assert_eq!(parse_line(&out[..len]), Some(line));
+            assert!(lines == 1 || parse_line(found[0]).is_some_and(|line| !line.intact));
         }
     }
 

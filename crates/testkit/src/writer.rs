@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::{Rotation, push_line};
+use crate::{Rotation, push_stack};
 
 /// How often a paced writer writes.
 const TICK: Duration = Duration::from_millis(5);
@@ -34,6 +34,7 @@ pub struct LogFile {
     writer: u32,
     path: PathBuf,
     line_len: usize,
+    lines_each: usize,
     lines: u64,
     rotations: u32,
     file: File,
@@ -43,16 +44,23 @@ pub struct LogFile {
 impl LogFile {
     /// Makes the file at `path` (or goes on at its end) for lines of `line_len` bytes.
     pub fn create(writer: u32, path: &Path, line_len: usize) -> Self {
-        let file = append_to(path);
-        let path = path.to_owned();
-        Self { writer, path, line_len, lines: 0, rotations: 0, file, buffer: Vec::new() }
+        let (file, path) = (append_to(path), path.to_owned());
+        let (lines_each, lines, rotations, buffer) = (1, 0, 0, Vec::new());
+        Self { writer, path, line_len, lines_each, lines, rotations, file, buffer }
+    }
+
+    /// The same with stack traces of so many lines ([`push_stack`]) in the place of lines.
+    #[must_use]
+    pub fn of_stacks(self, lines_each: usize) -> Self {
+        Self { lines_each, ..self }
     }
 
     /// Writes the next `count` lines with one `write()`.
     pub fn append(&mut self, count: u64) {
         self.buffer.clear();
         for sequence in self.lines..self.lines + count {
-            push_line(&mut self.buffer, self.writer, sequence, self.line_len);
+            let (writer, len, lines) = (self.writer, self.line_len, self.lines_each);
+            push_stack(&mut self.buffer, writer, sequence, len, lines);
         }
         self.file.write_all(&self.buffer).expect("the log's file system has room");
         self.lines += count;
@@ -100,6 +108,8 @@ pub struct WriterPlan {
     pub rate: u64,
     /// Bytes of a line without the newline.
     pub line_len: usize,
+    /// How many lines of the file each of its lines is: more than one is a stack trace.
+    pub lines_each: usize,
     /// How and how often the log is rotated.
     pub rotation: Option<(Rotation, Duration)>,
 }
@@ -156,7 +166,8 @@ struct Paced {
 
 impl Paced {
     fn new(plan: WriterPlan, start: Instant) -> Self {
-        let log = LogFile::create(plan.writer, &plan.path, plan.line_len);
+        let log =
+            LogFile::create(plan.writer, &plan.path, plan.line_len).of_stacks(plan.lines_each);
         let next_rotation = plan.rotation.map(|(_, every)| start + every);
         Self { plan, log, start, next_rotation, quiet_until: None }
     }
@@ -249,7 +260,10 @@ mod tests {
             .map(|(writer, rotation)| {
                 let rotation = Some((rotation, Duration::from_secs(1)));
                 let path = dir.path().join(format!("{writer}.log"));
-                Paced::new(WriterPlan { writer, path, rate: 1000, line_len: 64, rotation }, start)
+                Paced::new(
+                    WriterPlan { writer, path, rate: 1000, line_len: 64, lines_each: 1, rotation },
+                    start,
+                )
             })
             .collect();
         for tick in 1..=900 {
@@ -274,6 +288,7 @@ mod tests {
                 path: dir.path().join(format!("{writer}.log")),
                 rate: 1000,
                 line_len: 64,
+                lines_each: 1,
                 rotation: None,
             })
             .collect();

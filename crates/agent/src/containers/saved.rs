@@ -10,7 +10,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use container::{Container, Inventory, SavedMap};
 use disk::Disk;
 
-use crate::node;
+use crate::config::node;
+
+/// What others tell the saver.
+#[derive(Default)]
+pub struct SaverOrders {
+    may_save: AtomicBool,
+    is_lost: AtomicBool,
+}
+
+impl SaverOrders {
+    /// The state directory is in order: nothing is saved before.
+    pub fn permit(&self) {
+        self.may_save.store(true, Ordering::Release);
+    }
+
+    /// What was saved may be gone with its directory: it is saved anew.
+    pub fn save_anew(&self) {
+        self.is_lost.store(true, Ordering::Release);
+    }
+}
 
 /// Reads and writes the map.
 pub struct Saver {
@@ -19,7 +38,7 @@ pub struct Saver {
     env_names: BTreeSet<String>,
     /// Whether the state directory is in order: what an earlier run left unfinished there is
     /// removed first, and with it would go what is being written.
-    may_save: Arc<AtomicBool>,
+    orders: Arc<SaverOrders>,
     is_dirty: bool,
     is_failing: bool,
 }
@@ -27,13 +46,13 @@ pub struct Saver {
 impl Saver {
     /// The map at `path`; of environments it holds `env_names` only.
     pub fn new(disk: Arc<dyn Disk>, path: PathBuf, env_names: BTreeSet<String>) -> Self {
-        let may_save = Arc::new(AtomicBool::new(false));
-        Self { disk, path, env_names, may_save, is_dirty: false, is_failing: false }
+        let orders = Arc::default();
+        Self { disk, path, env_names, orders, is_dirty: false, is_failing: false }
     }
 
-    /// To be set when the state directory is in order: nothing is saved before.
-    pub fn permission(&self) -> Arc<AtomicBool> {
-        self.may_save.clone()
+    /// Where others tell it what to do.
+    pub fn orders(&self) -> Arc<SaverOrders> {
+        self.orders.clone()
     }
 
     /// Whether something waits to be saved.
@@ -58,7 +77,8 @@ impl Saver {
 
     /// Saves what is known now, where that is due. A failure is said once.
     pub fn save(&mut self, inventory: &Inventory) {
-        if !self.is_dirty || !self.may_save.load(Ordering::Acquire) {
+        self.is_dirty |= self.orders.is_lost.swap(false, Ordering::AcqRel);
+        if !self.is_dirty || !self.orders.may_save.load(Ordering::Acquire) {
             return;
         }
         match SavedMap::save(&*self.disk, &self.path, inventory.iter(), &self.env_names) {
@@ -96,7 +116,7 @@ mod tests {
         saver.touch();
         saver.save(&inventory);
         assert!(disk.read(&path).is_err(), "the state directory is not in order yet");
-        saver.permission().store(true, Ordering::Release);
+        saver.orders().permit();
         disk.fail_at(disk.operations() + 1, Fault::Full, 100);
         saver.save(&inventory);
         disk.heal();
@@ -104,5 +124,11 @@ mod tests {
         saver.save(&inventory);
         assert_eq!(saver.load().unwrap().0.len(), 1);
         assert!(!saver.is_failing && !saver.is_dirty);
+        disk.unlink(&path).unwrap();
+        saver.save(&inventory);
+        assert!(disk.read(&path).is_err(), "nothing changed");
+        saver.orders().save_anew();
+        saver.save(&inventory);
+        assert_eq!(saver.load().unwrap().0.len(), 1);
     }
 }

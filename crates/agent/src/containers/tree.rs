@@ -1,12 +1,12 @@
 //! The file tree of a container, or the directory of its output, as the tail looks at it.
 //! Every path is followed by [`ContainerRoot`], which lets none lead outside.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use container::{ContainerRoot, Error, FileKind, FileStat};
-use tail::{Entries, Entry, Facts, Kind, Stat, Tree};
+use tail::{Entries, Entry, Facts, Kind, OpenFile, Stat, Tree};
 
 /// A container's tree.
 #[derive(Debug)]
@@ -31,8 +31,9 @@ impl Tree for ContainerTree {
         self.0.real(path).map_err(io_error)
     }
 
-    fn open(&self, path: &Path) -> io::Result<File> {
-        self.0.open(path).map(|found| found.file).map_err(io_error)
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
+        let found = self.0.open(path).map_err(io_error)?;
+        Ok(Arc::new(found.file))
     }
 }
 
@@ -67,7 +68,7 @@ fn io_error(error: Error) -> io::Error {
     let kind = match &error {
         Error::Resolve { source, .. } | Error::Read { source, .. } => source.kind(),
         Error::Tmpfs { source, .. } => source.kind(),
-        // Said once of the whole container (`wanted.rs`).
+        // Said once of the whole container (`select.rs`).
         Error::Unmapped { .. } => io::ErrorKind::NotFound,
         _ => io::ErrorKind::Other,
     };

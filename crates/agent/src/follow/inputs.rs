@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use record::DeliveryKey;
 
-use crate::delivery::Delivery;
-use crate::follow::{Following, Input};
-use crate::lane::Stop;
-use crate::readiness::Condition;
+use crate::follow::input::Input;
+use crate::follow::router::Router;
+use crate::follow::tracked::{Reading, TrackedFile, Wiring, share};
+use crate::status::readiness::Condition;
+use delivery::Delivery;
+use delivery::Stop;
 
-impl Following {
+impl Router {
     /// From now on a target's files are for this input. While a delivery is in its first start it
     /// waits for the target.
     pub fn add_input(&mut self, target: usize, input: Input) {
         for delivery in &input.deliveries {
-            let key = delivery.terms.key;
-            if !input.is_container || self.baselines.is_waiting(key) {
-                self.baselines.await_target(key, target);
+            let key = delivery.config.key;
+            if !input.is_container || self.first_starts.is_waiting(key) {
+                self.first_starts.await_target(key, target);
             }
         }
         self.inputs.insert(target, Arc::new(input));
@@ -27,55 +29,66 @@ impl Following {
     /// A pipeline of containers begins: its first start lasts until the runtimes have told of all.
     pub fn await_containers(&mut self, deliveries: &[Arc<Delivery>]) {
         for delivery in deliveries {
-            self.baselines.await_containers(delivery.terms.key);
+            self.first_starts.await_containers(delivery.config.key);
         }
     }
 
     /// A part of the agent is ready.
     pub fn meet(&self, condition: Condition) {
-        self.shared.board.readiness.meet(condition);
+        self.status.readiness.meet(condition);
     }
 
     /// Every runtime has told of its containers.
     pub fn containers_listed(&mut self) -> Result<(), Stop> {
         self.meet(Condition::Containers);
-        let complete = self.baselines.containers_listed();
+        let complete = self.first_starts.containers_listed();
         self.complete(&complete)
     }
 
     pub(super) fn complete(&self, deliveries: &[DeliveryKey]) -> Result<(), Stop> {
-        for delivery in self.deliveries.iter().filter(|d| deliveries.contains(&d.terms.key)) {
-            self.shared.persist(delivery, |c| c.baseline_complete(delivery.terms.key))?;
+        for delivery in self.deliveries.iter().filter(|d| deliveries.contains(&d.config.key)) {
+            self.stores.persist(&delivery.meter, |c| c.baseline_complete(delivery.config.key))?;
         }
         Ok(())
     }
 
     /// A target's records are tagged as this input says from now on.
     pub fn tag(&mut self, target: usize, input: Input) {
-        for file in self.files.values().filter(|file| file.targets.first() == Some(&target)) {
-            let tags = input.tagging.tags(&file.source);
-            for (delivery, cursor) in &file.cursors {
-                if input.deliveries.iter().any(|of| Arc::ptr_eq(of, delivery)) {
-                    cursor.tag(tags.clone());
+        let input = Arc::new(input);
+        let is_its = |file: &&mut Box<TrackedFile>| file.wiring.targets.first() == Some(&target);
+        let has =
+            |delivery: &Arc<Delivery>| input.deliveries.iter().any(|of| Arc::ptr_eq(of, delivery));
+        for file in self.files.values_mut().filter(is_its) {
+            let readers = file.readers().filter(|(delivery, _)| has(delivery));
+            readers.for_each(|(_, reader)| reader.tag(Arc::clone(&input.tagging) as _));
+            let mut wiring = Wiring::clone(&file.wiring);
+            for Reading { delivery, input: known } in &mut wiring.readings {
+                if has(delivery) {
+                    *known = Arc::clone(&input);
                 }
             }
+            share(&mut self.wiring, wiring, file);
         }
-        self.inputs.insert(target, Arc::new(input));
+        self.inputs.insert(target, input);
     }
 
     /// Nothing more is found for a target. What it has is read to its end.
     pub fn remove_input(&mut self, target: usize) -> Result<(), Stop> {
         self.inputs.remove(&target);
-        for file in self.files.values_mut() {
-            file.targets.retain(|of| *of != target);
+        let is_its = |file: &&mut Box<TrackedFile>| file.wiring.targets.contains(&target);
+        for file in self.files.values_mut().filter(is_its) {
+            let mut wiring = Wiring::clone(&file.wiring);
+            wiring.targets.retain(|of| *of != target);
+            share(&mut self.wiring, wiring, file);
         }
-        let complete = self.baselines.searched(target);
+        let complete = self.first_starts.searched(target);
         self.complete(&complete)
     }
 
     /// The targets of files that are not acknowledged to their ends.
-    pub fn unsettled_targets(&self) -> HashSet<usize> {
-        let unsettled = self.files.values().filter(|file| file.settled < file.source.size());
-        unsettled.flat_map(|file| file.targets.iter().copied()).collect()
+    pub fn unacknowledged_targets(&self) -> HashSet<usize> {
+        let unacknowledged =
+            self.files.values().filter(|file| file.acknowledged < file.source.size());
+        unacknowledged.flat_map(|file| file.wiring.targets.iter().copied()).collect()
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use disk::{Disk, DiskFile, Lock};
 
@@ -23,14 +23,13 @@ pub enum Outcome {
 
 /// The output with what is known of it.
 pub struct Store {
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
     keys: Keys,
     keys_max: usize,
     /// `None`: standard output, keys in memory only.
     files: Option<Files>,
+    is_dirty: bool,
+    /// A sync failed: what is on the disk is not known until the files are opened again.
+    is_broken: bool,
 }
 
 struct Files {
@@ -67,23 +66,22 @@ impl Store {
     }
 
     fn of(keys: Keys, files: Option<Files>, keys_max: usize) -> Self {
-        Self { inner: Mutex::new(Inner { keys, keys_max, files }) }
+        Self { keys, keys_max, files, is_dirty: false, is_broken: false }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes a body whose key was not seen.
+    /// Writes a body whose key was not seen; [`Store::sync`] makes it durable.
     ///
     /// # Errors
-    /// When it cannot be written; it counts as not received.
-    pub fn take(&self, key: Option<&str>, body: &[u8]) -> io::Result<Outcome> {
-        let inner = &mut *self.inner();
-        if key.is_some_and(|key| inner.keys.knows(key)) {
+    /// When it cannot be written; it counts as not received. After a failed sync always.
+    pub fn take(&mut self, key: Option<&str>, body: &[u8]) -> io::Result<Outcome> {
+        if self.is_broken {
+            return Err(io::Error::other("a sync failed: restart the receiver"));
+        }
+        if key.is_some_and(|key| self.keys.knows(key)) {
             return Ok(Outcome::Repeated);
         }
-        let end = match &mut inner.files {
+        self.is_dirty = true;
+        let end = match &mut self.files {
             Some(files) => files.append(key, body)?,
             None => {
                 let mut out = io::stdout().lock();
@@ -92,23 +90,30 @@ impl Store {
                 0
             }
         };
-        inner.keys.insert(Entry::new(key, end), inner.keys_max);
-        if let Some(files) = &mut inner.files
-            && files.book_len >= 2 * (inner.keys_max * RECORD_LEN) as u64
-        {
-            files.rewrite(&inner.keys)?;
+        self.keys.insert(Entry::new(key, end), self.keys_max);
+        let book_len = self.files.as_ref().map_or(0, |files| files.book_len);
+        if book_len >= 2 * (self.keys_max * RECORD_LEN) as u64 {
+            self.sync()?;
+            self.files.iter_mut().try_for_each(|files| files.rewrite(&self.keys))?;
         }
         Ok(Outcome::Stored)
     }
 
     /// Makes what was written safe from a loss of power, bodies before keys.
-    pub fn sync(&self) -> io::Result<()> {
-        let (out, book) = match &self.inner().files {
-            Some(files) => (files.out.clone(), files.book.clone()),
-            None => return Ok(()),
-        };
-        out.sync_data()?;
-        book.sync_data()
+    ///
+    /// # Errors
+    /// When that fails; nothing is taken any more then, since a later sync proves nothing.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if let Some(Files { out, book, .. }) = &self.files
+            && self.is_dirty
+        {
+            self.is_broken = true;
+            out.sync_data()?;
+            book.sync_data()?;
+            self.is_broken = false;
+        }
+        self.is_dirty = false;
+        Ok(())
     }
 }
 
@@ -195,7 +200,7 @@ mod tests {
             (0..8).map(|n| (format!("key {n}"), format!("{{\"n\":{n}}}\n"))).collect();
         let send = |disk: &SimDisk| -> Result<(), ()> {
             let path = Path::new(OUT);
-            let store = Store::open_with(Arc::new(disk.clone()), path, 100).map_err(drop)?;
+            let mut store = Store::open_with(Arc::new(disk.clone()), path, 100).map_err(drop)?;
             bodies.iter().try_for_each(|(key, body)| {
                 store.take(Some(key), body.as_bytes()).map(drop).map_err(drop)
             })
@@ -218,12 +223,12 @@ mod tests {
     fn a_synced_body_survives_a_power_loss_with_its_key() {
         for seed in 0..20 {
             let disk = SimDisk::new(seed);
-            let store = open(&disk);
+            let mut store = open(&disk);
             store.take(Some("a"), b"{\"a\":1}\n").unwrap();
             store.sync().unwrap();
             store.take(Some("b"), b"{\"b\":1}\n").unwrap();
             let disk = disk.after_power_loss(seed);
-            let store = open(&disk);
+            let mut store = open(&disk);
             assert!(content(&disk).starts_with("{\"a\":1}\n"), "seed {seed}");
             let again = store.take(Some("a"), b"{\"a\":1}\n").unwrap();
             assert_eq!(again, Outcome::Repeated, "seed {seed}");
@@ -233,7 +238,7 @@ mod tests {
     #[test]
     fn keys_are_remembered_over_a_restart_up_to_their_limit() {
         let disk = SimDisk::new(1);
-        let store = open(&disk);
+        let mut store = open(&disk);
         for n in 0..20 {
             let (key, body) = (n.to_string(), format!("{{\"n\":{n}}}\n"));
             assert_eq!(store.take(Some(&key), body.as_bytes()).unwrap(), Outcome::Stored);
@@ -242,7 +247,7 @@ mod tests {
         assert!(disk.stat(Path::new("/out/received.keys")).unwrap().unwrap().len < 20 * 28);
         let stored = content(&disk);
         drop(store);
-        let store = open(&disk);
+        let mut store = open(&disk);
         for n in 17..20 {
             assert_eq!(store.take(Some(&n.to_string()), b"{}\n").unwrap(), Outcome::Repeated);
         }
@@ -253,7 +258,7 @@ mod tests {
     #[test]
     fn bodies_without_a_key_are_all_stored() {
         let disk = SimDisk::new(1);
-        let store = open(&disk);
+        let mut store = open(&disk);
         for _ in 0..3 {
             assert_eq!(store.take(None, b"{}\n").unwrap(), Outcome::Stored);
         }
@@ -266,7 +271,7 @@ mod tests {
         disk.create_dir_all(Path::new("/out")).unwrap();
         let file = disk.create(Path::new(OUT), 0).unwrap();
         file.write_all_at(b"theirs\n", 0).unwrap();
-        let store = open(&disk);
+        let mut store = open(&disk);
         store.take(Some("a"), b"{}\n").unwrap();
         drop(store);
         drop(open(&disk));
@@ -279,13 +284,13 @@ mod tests {
     #[test]
     fn a_torn_or_damaged_entry_forgets_its_body_only() {
         let disk = SimDisk::new(1);
-        let store = open(&disk);
+        let mut store = open(&disk);
         store.take(Some("a"), b"{\"a\":1}\n").unwrap();
         store.take(Some("b"), b"{\"b\":1}\n").unwrap();
         drop(store);
         let book = disk.open(Path::new("/out/received.keys")).unwrap();
         book.set_len(book.len().unwrap() - 1).unwrap();
-        let store = open(&disk);
+        let mut store = open(&disk);
         assert_eq!(content(&disk), "{\"a\":1}\n");
         assert_eq!(store.take(Some("a"), b"x").unwrap(), Outcome::Repeated);
         assert_eq!(store.take(Some("b"), b"{\"b\":1}\n").unwrap(), Outcome::Stored);

@@ -5,6 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread::JoinHandle;
 
+use crossbeam::channel::Sender;
+use delivery::threads::spawn::spawn;
+use disk::{Disk, SimDisk};
+
 use super::*;
 
 struct Running {
@@ -16,10 +20,14 @@ struct Running {
 impl Running {
     fn start(out: &Path) -> Self {
         let args = ReceiveArgs { listen: "127.0.0.1:0".into(), out: Some(out.to_path_buf()) };
-        let endpoint = Endpoint::bind(&args).unwrap();
-        let address = endpoint.server.server_addr().to_ip().unwrap();
-        let (signal, signals) = bounded(1);
-        let thread = spawn("endpoint", move || endpoint.serve(&signals)).unwrap();
+        Self::serve(Endpoint::bind(&args).unwrap())
+    }
+
+    fn serve(endpoint: Endpoint) -> Self {
+        let address = endpoint.address;
+        let interrupts = Interrupts::begin().unwrap();
+        let signal = interrupts._signals.clone();
+        let thread = spawn("endpoint", move || endpoint.serve(&interrupts)).unwrap();
         Self { address, signal, thread }
     }
 
@@ -119,4 +127,51 @@ fn an_address_in_use_and_an_output_that_cannot_be_are_named() {
     let error = Endpoint::bind(&args).err().unwrap();
     assert!(matches!(error, Error::Output { .. }), "{error}");
     assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn what_was_answered_survives_a_power_loss() {
+    let disk = SimDisk::new(1);
+    let out = Path::new("/out/received");
+    let store = Store::open(Arc::new(disk.clone()), out).unwrap();
+    let running = Running::serve(Endpoint::listen("127.0.0.1:0", Desk::new(store)).unwrap());
+    for number in 0..10 {
+        let body = format!("{{\"n\":{number}}}\n");
+        assert_eq!(running.post(&number.to_string(), body.as_bytes()), 200);
+        let after = disk.after_power_loss(number);
+        let stored = after.outside().read(out).unwrap();
+        assert!(stored.ends_with(body.as_bytes()), "{number}: {stored:?}");
+    }
+    running.stop();
+}
+
+#[test]
+fn no_client_ends_the_receiver() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let running = Running::start(&out);
+    for length in ["99999999999", "18446744073709551616", "67108864"] {
+        let mut stream = TcpStream::connect(running.address).unwrap();
+        write!(stream, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").unwrap();
+        drop(stream);
+        assert_eq!(running.post(length, b"{}\n"), 200);
+    }
+    // Ten megabytes of zeros become ten kilobytes; what they become again is bounded.
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..80 {
+        packer.write_all(&[b'0'; 1024 * 1024]).unwrap();
+    }
+    let bomb = packer.finish().unwrap();
+    assert_eq!(running.send("POST", "Content-Encoding: gzip\r\n", &bomb).0, 413);
+    assert_eq!(running.stop()["stored"], 3);
+}
+
+#[test]
+fn an_end_of_a_thread_that_was_not_asked_for_ends_the_endpoint_with_an_error() {
+    let interrupts = Interrupts::begin().unwrap();
+    interrupts.ends.clone().watch("receive".into(), || Err("no sockets".into()));
+    let endpoint = Endpoint::listen("127.0.0.1:0", Desk::new(Store::print())).unwrap();
+    let error = endpoint.serve(&interrupts).unwrap_err();
+    assert!(error.is_end());
+    assert_eq!(error.to_string(), "receive ended: no sockets; start it again");
 }

@@ -5,7 +5,7 @@
 //! current one is full), so that a full disk stops new requests but not the answers to those
 //! that are on their way. Segments are never used twice.
 //! A crash tears at most the last append. Not here: reading (`scan.rs`, `replay.rs`), when to
-//! sync (`sync.rs`).
+//! sync (`durable.rs`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,6 +110,20 @@ impl Journal {
         Ok(sequence)
     }
 
+    /// Makes sure that there is a segment for the next record. Returns it, to be synced.
+    pub(crate) fn begin(&mut self) -> Result<Arc<dyn DiskFile>, Error> {
+        if self.current.is_none() {
+            self.batch.clear();
+            let file = self.prepare_segment(self.reserve_for(1))?;
+            // It may take the place of one like it, which counted.
+            let failed = |source| Error::io("sync the journal in", self.place.dir(), source);
+            file.sync_data().map_err(failed)?;
+            self.name_segment(Interner::default())?;
+        }
+        let current = self.current.as_ref().expect("just begun");
+        Ok(Arc::clone(&current.file))
+    }
+
     /// Whether it is time to make a spare segment outside the lock; its path and length.
     pub(crate) fn wants_spare(&mut self) -> Option<(PathBuf, u64)> {
         let half_full = self.current.as_ref().is_none_or(|current| current.at > current.len / 2);
@@ -145,6 +159,19 @@ impl Journal {
     pub(crate) fn abandon(&mut self) {
         self.unsynced.clear();
         self.close_current();
+    }
+
+    /// The path of the segment that is written to.
+    pub(crate) fn current_path(&self) -> Option<PathBuf> {
+        self.current.as_ref().map(|current| current.path.clone())
+    }
+
+    /// The directory is another one, which has none of the segments.
+    pub(crate) fn forget(&mut self) {
+        self.current = None;
+        self.spare = None;
+        self.closed.clear();
+        self.unsynced.clear();
     }
 
     /// Takes out the closed segments whose records are all at or below `sequence`.
@@ -235,16 +262,28 @@ impl Journal {
         }
     }
 
-    /// Makes the spare segment the current one, for the batch that is staged.
+    /// Makes a spare segment the current one, for the batch that is staged.
     fn begin_segment(&mut self, tags: Interner, reserve: u64) -> Result<(), Error> {
+        self.prepare_segment(reserve)?;
+        self.name_segment(tags)
+    }
+
+    /// Writes the header into the spare segment, which has room for the batch and `reserve`.
+    fn prepare_segment(&mut self, reserve: u64) -> Result<Arc<dyn DiskFile>, Error> {
         self.ensure_spare((HEADER_LEN + self.batch.len()) as u64 + reserve)?;
         let spare = self.spare.as_ref().expect("just ensured");
-        let header = Header { stamp: self.stamp, first: self.last + 1 };
+        let header = Header { stamp: self.stamp, first: self.last + 1, len: spare.len };
         spare
             .file
             .write_all_at(&header.to_bytes(), 0)
             .map_err(|source| space_or_io("write the header of", spare.path.clone(), source))?;
-        let path = self.place.segment(header.first);
+        Ok(Arc::clone(&spare.file))
+    }
+
+    /// Gives the spare segment the name of the next record's.
+    fn name_segment(&mut self, tags: Interner) -> Result<(), Error> {
+        let spare = self.spare.as_ref().expect("it was prepared");
+        let path = self.place.segment(self.last + 1);
         self.disk
             .rename(&spare.path, &path)
             .map_err(|source| space_or_io("name the journal segment", path.clone(), source))?;

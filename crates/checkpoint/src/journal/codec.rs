@@ -123,6 +123,18 @@ entries! {
     18 Unwanted { delivery: DeliveryKey, spans: Vec<FileSpan> }
     /// A generation was found nowhere, and what it takes along has been reported.
     19 Missed { uid: FileUid, generation: u32 }
+    /// Its file is followed no more since then, in seconds since 1970.
+    20 Gone { uid: FileUid, generation: u32, at: i64 }
+    /// Bytes below `start` are not wanted, and what stands before it has this hash.
+    21 ProvenBaseline {
+        delivery: DeliveryKey,
+        uid: FileUid,
+        generation: u32,
+        start: u64,
+        hash: u64
+    }
+    /// A reader passed over these bytes, and what stands before their end has this hash.
+    22 PassedOver { delivery: DeliveryKey, spans: Vec<FileSpan>, hash: u64 }
 }
 
 impl Entry {
@@ -163,6 +175,7 @@ fn request_key(bounds: &Bounds) -> RequestKey {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use record::{Head, Identity, Range, Signature};
@@ -201,8 +214,8 @@ mod tests {
             identity: Identity { dev: 1 << 40, inode: u64::MAX, birth },
             head: Head { len: 1024, hash: 1 },
             signature: Signature { size: 8, hash: u64::MAX },
-            logical: "/log/app.log".into(),
-            real: "/log/app.log.1".into(),
+            logical: Path::new("/log/app.log").into(),
+            real: Path::new("/log/app.log.1").into(),
             size: 1 << 50,
         }
     }
@@ -213,7 +226,7 @@ mod tests {
         let uid = FileUid(6);
         vec![
             Entry::Seen { file: seen(Some(i64::MIN)) },
-            Entry::Seen { file: FileSeen { real: "/log/app.log".into(), ..seen(None) } },
+            Entry::Seen { file: FileSeen { real: Path::new("/log/app.log").into(), ..seen(None) } },
             Entry::Tags { id: 4, tags: (*tags("x")).clone() },
             Entry::Bounds { cut: cut(&["a", "b", "a"]) },
             Entry::Taken { requests: vec![request, RequestId(1)], receipt: b"r".to_vec() },
@@ -240,6 +253,9 @@ mod tests {
             Entry::Receipt { delivery: delivery(), receipt: b"receipt".to_vec() },
             Entry::Unwanted { delivery: delivery(), spans: vec![span, span] },
             Entry::Missed { uid, generation: 3 },
+            Entry::Gone { uid, generation: 3, at: -5 },
+            Entry::ProvenBaseline { delivery: delivery(), uid, generation: 2, start: 9, hash: 7 },
+            Entry::PassedOver { delivery: delivery(), spans: vec![span], hash: u64::MAX },
         ]
     }
 
@@ -279,7 +295,7 @@ mod tests {
                         *byte = random.u8(..);
                     }
                 }
-                decode(random.u8(0..22), &other, &definitions);
+                decode(random.u8(0..24), &other, &definitions);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A journal segment as bytes: a header, then records, each with its own checksum.
 //! Header (64 bytes): magic, format version u32, epoch u32, first sequence u64, node id u128,
-//! zeros, CRC32C of all before it. Magic, version and checksum keep their places in all formats.
+//! length of the file u64, zeros, CRC32C of all before it. Magic, version and checksum keep their places in all formats.
 //! Record: len u32, CRC32C u32, epoch u32, sequence u64, kind u8, payload; `len` counts what
 //! follows the checksum, which covers the node id too, so that nothing that a log or a label
 //! says can pass for a record. A length of 0 (segments are zero-filled) means: no record here.
@@ -39,6 +39,8 @@ pub(crate) struct Header {
     pub stamp: Stamp,
     /// Sequence number of the first record.
     pub first: u64,
+    /// How long the file was made, in bytes; 0 in those of versions up to commit 6950960.
+    pub len: u64,
 }
 
 /// What a header's bytes are.
@@ -60,6 +62,7 @@ impl Header {
         bytes.extend_from_slice(&self.stamp.epoch.to_le_bytes());
         bytes.extend_from_slice(&self.first.to_le_bytes());
         bytes.extend_from_slice(&self.stamp.node.0.to_le_bytes());
+        bytes.extend_from_slice(&self.len.to_le_bytes());
         bytes.resize(CRC_AT, 0);
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
@@ -84,7 +87,8 @@ impl Header {
         let epoch = u32_at(covered, 12)?;
         let first = u64_at(covered, 16)?;
         let node = NodeId(u128::from_le_bytes(covered.get(24..40)?.try_into().ok()?));
-        Some(HeaderFound::Header(Header { stamp: Stamp { node, epoch }, first }))
+        let len = u64_at(covered, 40)?;
+        Some(HeaderFound::Header(Header { stamp: Stamp { node, epoch }, first, len }))
     }
 }
 
@@ -159,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_header_comes_back_and_no_flipped_one_does() {
-        let header = Header { stamp: STAMP, first: 99 };
+        let header = Header { stamp: STAMP, first: 99, len: 4096 };
         let bytes = header.to_bytes();
         assert_eq!(Header::parse(&bytes), HeaderFound::Header(header));
         for at in 0..bytes.len() {
@@ -172,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_later_format_is_told_apart_from_damage() {
-        let mut bytes = Header { stamp: STAMP, first: 1 }.to_bytes();
+        let mut bytes = Header { stamp: STAMP, first: 1, len: 0 }.to_bytes();
         bytes[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());

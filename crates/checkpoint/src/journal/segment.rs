@@ -1,5 +1,5 @@
 //! Journal segments as files: reserved before they are needed, synced when they are full or due.
-//! Not here: what is written into them (`journal.rs`), what one holds (`scan.rs`).
+//! Not here: what is written into them (`append.rs`), what one holds (`scan.rs`).
 
 use std::io;
 use std::path::PathBuf;
@@ -64,10 +64,8 @@ pub(crate) fn make_spare(disk: &dyn Disk, path: PathBuf, len: u64) -> Result<Spa
 
 /// Tells a full disk from other failures.
 pub(crate) fn space_or_io(doing: &'static str, path: PathBuf, source: io::Error) -> Error {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::NoSpace { path, source }
-        }
-        _ => Error::Io { doing, path, source },
+    match disk::is_full(&source) {
+        true => Error::NoSpace { path, source },
+        false => Error::Io { doing, path, source },
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use record::{
@@ -136,7 +136,7 @@ impl Wire for String {
     }
 }
 
-impl Wire for PathBuf {
+impl Wire for Arc<Path> {
     fn put(&self, to: &mut Out) {
         let bytes = self.as_os_str().as_bytes();
         (bytes.len() as u64).put(to);
@@ -144,7 +144,7 @@ impl Wire for PathBuf {
     }
 
     fn take(from: &mut In) -> Option<Self> {
-        from.bytes().map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
+        from.bytes().map(|bytes| Path::new(OsStr::from_bytes(bytes)).into())
     }
 }
 
@@ -276,7 +276,7 @@ mod tests {
     fn what_does_not_fit_is_none() {
         assert_eq!(read::<u64>(&[0xFF; 9]), None, "unfinished");
         assert_eq!(read::<u64>(&[0xFF; 10]), None, "more than 64 bits");
-        assert_eq!(read::<PathBuf>(&[5, 1, 2]), None, "fewer bytes than said");
+        assert_eq!(read::<Arc<Path>>(&[5, 1, 2]), None, "fewer bytes than said");
         assert_eq!(read::<String>(&[2, 0xC3, 0x28]), None, "not UTF-8");
         assert_eq!(read::<Option<u8>>(&[2, 0]), None, "neither there nor not");
         assert_eq!(read::<Vec<u8>>(&bytes_of(&u64::MAX)), None);

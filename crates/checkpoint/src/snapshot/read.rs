@@ -16,7 +16,7 @@ use crate::journal::frame::{SEQUENCE_MAX, Stamp};
 use crate::snapshot::ilogtail::{self, ForeignFound};
 use crate::snapshot::seal::{self, BUFFER_LEN};
 use crate::snapshot::shape::{ClaimLine, DeliveryLine, FileLine, HeadLine, RequestLine};
-use crate::snapshot::write::{About, FORMAT, LISTS};
+use crate::snapshot::write::{About, FORMAT, LISTS, Mark};
 use crate::state::values::State;
 
 /// What is at a snapshot's path.
@@ -38,7 +38,10 @@ pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Found, Error> {
     if stat.is_dir {
         return Ok(Found::Damaged("it is a directory".to_owned()));
     }
-    let file = disk.open(path).map_err(failed)?;
+    let file = match disk.open(path) {
+        Err(error) if disk::is_unfit(&error) => return Ok(Found::Damaged(error.to_string())),
+        opened => opened.map_err(failed)?,
+    };
     let sealed = seal::find(file.as_ref()).map_err(failed)?;
     let Some((object_at, seal_at)) = sealed else {
         return load_foreign(disk, path, false);
@@ -63,7 +66,10 @@ pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Found, Error> {
 
 /// Reads a snapshot as iLogtail would; `is_ours` if it is one that we wrote.
 pub(crate) fn load_foreign(disk: &dyn Disk, path: &Path, is_ours: bool) -> Result<Found, Error> {
-    let bytes = disk.read(path).map_err(|source| Error::io("read the snapshot", path, source))?;
+    let bytes = match disk.read(path) {
+        Err(error) if disk::is_unfit(&error) => return Ok(Found::Damaged(error.to_string())),
+        read => read.map_err(|source| Error::io("read the snapshot", path, source))?,
+    };
     Ok(match ilogtail::read(&String::from_utf8_lossy(&bytes), is_ours) {
         Ok(found) => Found::Foreign(found),
         Err(error) => Found::Damaged(format!("it is no snapshot: {error}")),
@@ -78,7 +84,10 @@ pub(crate) fn peek(disk: &dyn Disk, path: &Path) -> Result<Option<(u32, u64)>, E
         Some(stat) if !stat.is_dir => {}
         _ => return Ok(None),
     }
-    let file = disk.open(path).map_err(failed)?;
+    let file = match disk.open(path) {
+        Err(error) if disk::is_unfit(&error) => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
     let Some((object_at, seal_at)) = seal::find(file.as_ref()).map_err(failed)? else {
         return Ok(None);
     };
@@ -131,6 +140,7 @@ impl Lines {
         let node = head.node_id.parse().map_err(|_| Bad::Line(self.number))?;
         let mut state = State {
             drained: head.drained.into_iter().collect(),
+            lost_frames: head.lost_frames.into_iter().collect(),
             lost: head.lost,
             spool_lowest: head.spool_lowest,
             ..State::default()
@@ -169,7 +179,12 @@ impl Lines {
         state.files = known.into_iter().collect();
         state.enter_requests();
         let stamp = Stamp { node, epoch: head.epoch };
-        Ok((state, About { stamp, sequence: head.sequence, boot_id: head.boot_id }))
+        let mark = match head.stop {
+            None => Mark::Absent,
+            Some(false) => Mark::Running,
+            Some(true) => Mark::Stopped,
+        };
+        Ok((state, About { stamp, sequence: head.sequence, boot_id: head.boot_id, mark }))
     }
 
     /// Hands each element of the list `name` to `element`, which may not understand it.

@@ -1,6 +1,6 @@
 //! The lines of the snapshot's `irontail` object, as JSON reads and writes them.
 //! One element a line, so that both sides need memory for one element only.
-//! Not here: the order of the lines (`snapshot_write.rs`, `snapshot_read.rs`).
+//! Not here: the order of the lines (`write.rs`, `read.rs`).
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -26,9 +26,15 @@ pub(crate) struct HeadLine {
     pub sequence: u64,
     pub node_id: String,
     pub boot_id: String,
+    /// Whether no record follows. Absent in snapshots up to commit 6950960.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<bool>,
     pub lost: Option<OnLost>,
     pub spool_lowest: u64,
     pub drained: Vec<(u64, u64)>,
+    /// Absent in snapshots up to commit 6950960.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_frames: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -167,6 +173,8 @@ pub(crate) struct FileLine<'a> {
     cursors: Vec<CursorLine>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     missed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_at: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -212,7 +220,8 @@ impl<'a> FileLine<'a> {
             anchors: cursor.anchors().iter().map(|a| (a.offset, a.hash)).collect(),
         });
         let cursors = cursors.collect();
-        Self { uid: Text(uid), generation, seen, cursors, missed: file.is_missed }
+        let FileState { is_missed: missed, gone_at, .. } = *file;
+        Self { uid: Text(uid), generation, seen, cursors, missed, gone_at }
     }
 
     /// `None` if a path is none.
@@ -227,7 +236,8 @@ impl<'a> FileLine<'a> {
             let anchors = line.anchors.iter().map(|&(offset, hash)| Anchor { offset, hash });
             Cursor::restore(line.to.0.0, &line.acked, anchors)
         }));
-        let file = FileState { seen, cursors, is_missed: self.missed };
+        let (is_missed, gone_at) = (self.missed, self.gone_at);
+        let file = FileState { seen, cursors, is_missed, gone_at };
         Some(((self.uid.0, self.generation), file))
     }
 }

@@ -2,7 +2,7 @@
 //! Invariant: at every moment at least one of the two is whole, and the journal reaches back to
 //! the older; segments go only when the older one is durable without them.
 //! A crash leaves the old pair, or the new newest with the old previous, or the new pair.
-//! Not here: what a snapshot says (`snapshot_write.rs`).
+//! Not here: what a snapshot says (`write.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! with everything of ours in one more member.
 //! It streams: memory is needed for one element, and for the list of distinct tags.
 //! A crash while it writes leaves the file before (`Disk::replace`). Not here: which generation
-//! is kept (`checkpoint.rs`), reading (`snapshot_read.rs`).
+//! is kept (`checkpoint.rs`), reading (`read.rs`).
 
 use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
@@ -24,6 +24,17 @@ pub(crate) const FORMAT: u32 = 1;
 pub(crate) const LISTS: [&str; 6] =
     ["claims", "deliveries", "foreign", "tags", "requests", "files"];
 
+/// Whether records may follow a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It does not say: a version up to commit 6950960 wrote it.
+    Absent,
+    /// Records may follow: the journal reaches it.
+    Running,
+    /// None follows: it was the last act of a stop, or of a start before its first record.
+    Stopped,
+}
+
 /// What a snapshot says besides the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct About {
@@ -31,6 +42,7 @@ pub(crate) struct About {
     /// The last journal record that is in it.
     pub sequence: u64,
     pub boot_id: String,
+    pub mark: Mark,
 }
 
 /// Writes all of it.
@@ -91,9 +103,15 @@ fn write_object(out: &mut impl Write, state: &State, about: &About) -> io::Resul
         sequence: about.sequence,
         node_id: about.stamp.node.to_string(),
         boot_id: about.boot_id.clone(),
+        stop: match about.mark {
+            Mark::Absent => None,
+            Mark::Running => Some(false),
+            Mark::Stopped => Some(true),
+        },
         lost: state.lost,
         spool_lowest: state.spool_lowest,
         drained: state.drained.iter().copied().collect(),
+        lost_frames: state.lost_frames.iter().copied().collect(),
     };
     let head = serde_json::to_string(&head)?;
     let members = head.strip_suffix('}').expect("an object ends so");

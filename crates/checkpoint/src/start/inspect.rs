@@ -8,8 +8,8 @@ use disk::Disk;
 use record::{DeliveryKey, NodeId};
 use serde::Serialize;
 
-use crate::journal::replay::Worth;
 use crate::start::recover::{self, Reading};
+use crate::start::replay::Worth;
 use crate::state::values::{FileState, Request, State};
 use crate::{Error, OnLost, Options, Origin, Place};
 
@@ -127,6 +127,7 @@ pub fn inspect(disk: &dyn Disk, place: &Place) -> Result<Dump, Error> {
         boot_id: String::new(),
         now_unix_nanos: 0,
         on_lost: OnLost::Refuse,
+        evidence: Vec::new(),
     };
     let mut tries = TRIES;
     loop {
@@ -154,6 +155,7 @@ fn describe(place: &Place, reading: Reading) -> Dump {
             Worth::InSnapshot => "in the snapshot".to_owned(),
             Worth::Whole => "whole".to_owned(),
             Worth::Torn => "the last append did not finish".to_owned(),
+            Worth::Blank => "empty".to_owned(),
             Worth::Damaged(why) => format!("damaged: {why}"),
             Worth::Alien => "another node's".to_owned(),
         },

@@ -20,14 +20,20 @@ pub(crate) enum NodeFound {
     Id(NodeId),
 }
 
+/// A longer file holds no node id.
+const NODE_ID_BYTES_MAX: u64 = 1024;
+
 /// Reads the file.
 pub(crate) fn read(disk: &dyn Disk, path: &Path) -> Result<NodeFound, Error> {
     let failed = |source| Error::io("read the node id", path, source);
     match disk.stat(path).map_err(failed)? {
         None => Ok(NodeFound::Missing),
-        Some(stat) if stat.is_dir || stat.len > 1024 => Ok(NodeFound::Damaged),
+        Some(stat) if stat.is_dir || stat.len > NODE_ID_BYTES_MAX => Ok(NodeFound::Damaged),
         Some(_) => {
-            let text = disk.read(path).map_err(failed)?;
+            let text = match disk.read_within(path, NODE_ID_BYTES_MAX) {
+                Err(error) if disk::is_unfit(&error) => return Ok(NodeFound::Damaged),
+                read => read.map_err(failed)?,
+            };
             Ok(parse(&text).map_or(NodeFound::Damaged, NodeFound::Id))
         }
     }

@@ -11,11 +11,12 @@ use disk::Disk;
 use record::NodeId;
 
 use crate::journal::frame::Stamp;
-use crate::journal::replay::{Replayed, Segment, Worth, header, replay};
 use crate::snapshot::ilogtail::ForeignFound;
 use crate::snapshot::read::{Found, load, load_foreign, peek};
-use crate::snapshot::write::About;
+use crate::snapshot::write::{About, Mark};
+use crate::start::lost::lost_journal;
 use crate::start::node::{self, NodeFound};
+use crate::start::replay::{Replayed, Segment, Worth, header, replay};
 use crate::start::takeover::take_over;
 use crate::state::values::State;
 use crate::{Error, OnLost, Options, Origin, Place};
@@ -23,6 +24,9 @@ use crate::{Error, OnLost, Options, Origin, Place};
 /// More segments than this at a start are folded into a snapshot at once: an agent that never
 /// lives long enough to write one must not collect them for ever.
 const SEGMENTS_MAX: usize = 16;
+
+/// So many files that an earlier run left are named.
+const NAMED_MAX: usize = 5;
 
 /// What the directory holds.
 pub(crate) struct Reading {
@@ -55,7 +59,7 @@ pub(crate) fn read(
     options: &Options,
     random: impl FnOnce() -> Result<NodeId, Error>,
 ) -> Result<Reading, Error> {
-    let mut survey = Survey::take(disk, &options.place)?;
+    let mut survey = Survey::take(disk, options)?;
     if let (Found::Ours(_), Found::Ours(_)) = (&survey.newest, &survey.previous) {
         survey.damaged(options.place.snapshot.clone(), "it is older than the one before");
     }
@@ -63,14 +67,25 @@ pub(crate) fn read(
     let (base, foreign, origin) = choose(survey.newest, survey.previous);
     let mut reading = match base {
         Some(base) => {
-            mend.snapshots = u8::from(origin == Origin::Previous);
-            on_base(disk, &options.place, &firsts, *base, mend)?
+            let before = base.1.clone();
+            // A snapshot that counts on the journal is the newest before records are appended.
+            let is_running = origin == Origin::Ours && before.mark == Mark::Running;
+            mend.snapshots = u8::from(!is_running);
+            let reading = on_base(disk, options, &firsts, *base, mend)?;
+            let is_newest = origin == Origin::Ours;
+            let same_boot = before.boot_id == options.boot_id;
+            match lost_journal(&before, is_newest, same_boot, &reading.segments) {
+                None => reading,
+                Some(why) => {
+                    notes.extend(reading.notes.iter().cloned().chain([why]));
+                    let policy = policy(options, &notes)?;
+                    without_journal(disk, options, &firsts, (origin, before), policy, reading)?
+                }
+            }
         }
         None => {
-            let lost = (!is_new && foreign.is_none()).then_some(options.on_lost);
-            if lost == Some(OnLost::Refuse) {
-                return Err(Error::Lost { path: options.place.snapshot.clone(), found: notes });
-            }
+            let is_lost = !is_new && foreign.is_none();
+            let lost = if is_lost { Some(policy(options, &notes)?) } else { None };
             let mut reading = on_nothing(disk, options, &firsts, node, mend, random)?;
             reading.state.lost = lost;
             reading
@@ -84,6 +99,16 @@ pub(crate) fn read(
     notes.append(&mut reading.notes);
     reading.notes = notes;
     Ok(reading)
+}
+
+/// What to do about state that is lost, unless that is not to start.
+fn policy(options: &Options, found: &[String]) -> Result<OnLost, Error> {
+    match options.on_lost {
+        OnLost::Refuse => {
+            Err(Error::Lost { path: options.place.snapshot.clone(), found: found.to_vec() })
+        }
+        policy => Ok(policy),
+    }
 }
 
 /// The parts of the directory, each on its own.
@@ -100,7 +125,8 @@ struct Survey {
 }
 
 impl Survey {
-    fn take(disk: &dyn Disk, place: &Place) -> Result<Self, Error> {
+    fn take(disk: &dyn Disk, options: &Options) -> Result<Self, Error> {
+        let Options { place, evidence, .. } = options;
         let failed = |source| Error::io("list", place.dir(), source);
         let names = match disk.stat(place.dir()).map_err(failed)? {
             None => Vec::new(),
@@ -116,6 +142,7 @@ impl Survey {
         };
         let mut survey = Self {
             is_new: firsts.is_empty()
+                && evidence.is_empty()
                 && found == NodeFound::Missing
                 && !names.iter().any(|name| place.is_quarantined(name)),
             firsts,
@@ -130,6 +157,10 @@ impl Survey {
         }
         survey.newest = survey.snapshot(disk, &place.snapshot)?;
         survey.previous = survey.previous(disk, place)?;
+        let is_there = |found: &Found| !matches!(found, Found::Missing);
+        if !is_there(&survey.newest) && !is_there(&survey.previous) && !survey.is_new {
+            survey.notes.push(missing(place, &survey.firsts, evidence));
+        }
         Ok(survey)
     }
 
@@ -168,6 +199,18 @@ impl Survey {
     }
 }
 
+/// What says that there was state where there is no snapshot.
+fn missing(place: &Place, firsts: &[u64], evidence: &[PathBuf]) -> String {
+    let journal = firsts.iter().map(|&first| place.segment(first));
+    let mut named: Vec<_> = journal.chain(evidence.iter().cloned()).collect();
+    if named.is_empty() {
+        named.push(place.node_id());
+    }
+    let named: Vec<_> =
+        named.iter().take(NAMED_MAX).map(|path| path.display().to_string()).collect();
+    format!("there is no snapshot, but what an earlier run left: {}", named.join(", "))
+}
+
 type Base = Option<Box<(State, About)>>;
 
 /// Which snapshot to go on from, and iLogtail's if it wrote one since.
@@ -186,12 +229,13 @@ fn choose(newest: Found, previous: Found) -> (Base, Option<ForeignFound>, Origin
 /// Goes on from a snapshot with the journal behind it.
 fn on_base(
     disk: &dyn Disk,
-    place: &Place,
+    options: &Options,
     firsts: &[u64],
     (mut state, mut about): (State, About),
     mut mend: Mend,
 ) -> Result<Reading, Error> {
-    let replayed = replay(disk, place, firsts, &mut state, &about)?;
+    let same_boot = about.boot_id == options.boot_id;
+    let replayed = replay(disk, &options.place, firsts, &mut state, &about)?;
     let Replayed { segments, last, epoch, mut notes } = replayed;
     about.sequence = last;
     about.stamp.epoch = epoch;
@@ -199,7 +243,8 @@ fn on_base(
         let why = match worth {
             Worth::Damaged(why) => format!("is damaged ({why}); what is left of it counts"),
             Worth::Alien => "is another node's and does not count".to_owned(),
-            Worth::InSnapshot | Worth::Whole | Worth::Torn => continue,
+            Worth::Blank if same_boot => "is empty; its records are lost".to_owned(),
+            Worth::InSnapshot | Worth::Whole | Worth::Torn | Worth::Blank => continue,
         };
         notes.push(format!("{} {why}", path.display()));
         mend.quarantine_after.push(path.clone());
@@ -211,6 +256,41 @@ fn on_base(
         mend.snapshots = mend.snapshots.max(1);
     }
     Ok(Reading { state, about, origin: Origin::Ours, segments, notes, mend })
+}
+
+/// Goes on where the journal behind a snapshot is lost, as the policy says: from the snapshot,
+/// so that what was delivered since is sent again, or behind what is there now.
+fn without_journal(
+    disk: &dyn Disk,
+    options: &Options,
+    firsts: &[u64],
+    (origin, before): (Origin, About),
+    policy: OnLost,
+    mut reading: Reading,
+) -> Result<Reading, Error> {
+    reading.notes.clear();
+    let epoch = reading.about.stamp.epoch.max(before.stamp.epoch).saturating_add(1);
+    if policy != OnLost::FromEnd {
+        reading.state.lost = Some(policy);
+        reading.about.stamp.epoch = epoch;
+        reading.mend.snapshots = 2;
+        return Ok(reading);
+    }
+    let Options { place, .. } = options;
+    let mut mend = Mend { quarantine_after: Vec::new(), ..reading.mend };
+    // It stays for whoever wants to look.
+    let newest = (origin != Origin::Foreign).then(|| place.snapshot.clone());
+    for path in newest.into_iter().chain([place.previous()]) {
+        let stat = disk.stat(&path).map_err(|source| Error::io("look at", &path, source))?;
+        if stat.is_some() && !mend.quarantine.contains(&path) {
+            mend.quarantine.push(path);
+        }
+    }
+    let node = before.stamp.node;
+    let mut anew = on_nothing(disk, options, firsts, Some(node), mend, || Ok(node))?;
+    anew.state.lost = Some(policy);
+    anew.about.stamp.epoch = epoch;
+    Ok(anew)
 }
 
 /// Begins anew; what is left of a journal goes into quarantine.
@@ -240,6 +320,7 @@ fn on_nothing(
         stamp: Stamp { node, epoch: epoch.saturating_add(1) },
         sequence: 0,
         boot_id: options.boot_id.clone(),
+        mark: Mark::Running,
     };
     Ok(Reading {
         state: State::default(),

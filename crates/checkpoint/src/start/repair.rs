@@ -10,11 +10,12 @@ use disk::{Disk, remove_leftovers};
 
 use crate::checkpoint::Checkpoint;
 use crate::journal::append::Journal;
-use crate::journal::replay::{Segment, Worth};
 use crate::journal::segment::Closed;
 use crate::snapshot::store::{keep_foreign, quarantine};
+use crate::snapshot::write::Mark;
 use crate::start::node;
 use crate::start::recover::Reading;
+use crate::start::replay::{SEGMENT_LEN_MAX, Segment, Worth};
 use crate::{Error, Options, Place};
 
 /// Mends the directory and opens it for appending; says what was found and done.
@@ -47,16 +48,34 @@ pub(crate) fn mend(
     let journal =
         Journal::new(Arc::clone(&disk), place.clone(), stamp, sequence, closed, segment_len);
     let checkpoint = Checkpoint::new(Arc::clone(&disk), options, state, journal, about.boot_id);
-    for _ in 0..mend.snapshots {
-        checkpoint.write_snapshot()?;
+    // All but the last need no journal: that is only made ready.
+    for _ in 1..mend.snapshots {
+        checkpoint.write_snapshot(Mark::Stopped)?;
     }
     mend.quarantine_after.iter().try_for_each(|path| put_aside(path))?;
     if mend.write_node_id {
         node::write(disk.as_ref(), &place.node_id(), stamp.node)?;
     }
+    checkpoint.begin_segment()?;
+    if mend.snapshots > 0 {
+        checkpoint.write_snapshot(Mark::Running)?;
+    }
+    let begun = place.segment(sequence + 1);
+    let empty = segments.iter().filter(|segment| segment.records == 0 && is_mendable(segment));
+    for Segment { path, .. } in empty.filter(|segment| segment.path != begun) {
+        let is_aside = mend.quarantine_after.contains(path);
+        if !is_aside {
+            disk.unlink(path).map_err(|source| Error::io("remove", path, source))?;
+        }
+    }
     sync_dir(disk.as_ref(), place)?;
     checkpoint.reserve();
     Ok((checkpoint, notes))
+}
+
+/// Whether a segment was read and may be changed.
+fn is_mendable(segment: &Segment) -> bool {
+    matches!(segment.worth, Worth::Whole | Worth::Torn | Worth::Blank)
 }
 
 /// Makes the directory and removes what a crash left half made.
@@ -72,20 +91,19 @@ fn prepare(disk: &dyn Disk, place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a segment end with its last valid record, durably; an empty one goes. Returns whether
-/// it is still there.
+/// Makes a segment end with its last valid record, durably. Returns whether it counts: an empty
+/// one goes when there is one for the next record.
 fn settle(disk: &dyn Disk, segment: &Segment) -> Result<bool, Error> {
     let failed = |source| Error::io("mend the journal segment", &segment.path, source);
     if segment.worth == Worth::InSnapshot {
         return Ok(true);
     }
     if segment.records == 0 {
-        disk.unlink(&segment.path).map_err(failed)?;
         return Ok(false);
     }
-    let mut bytes = disk.read(&segment.path).map_err(failed)?;
+    let mut bytes = disk.read_within(&segment.path, SEGMENT_LEN_MAX).map_err(failed)?;
     bytes.truncate(usize::try_from(segment.good_end).unwrap_or(usize::MAX));
-    let file = disk.open(&segment.path).map_err(failed)?;
+    let file = disk.open_own(&segment.path).map_err(failed)?;
     file.set_len(segment.good_end).map_err(failed)?;
     // Written once more: if a sync failed before the last process ended, the kernel takes pages
     // for clean that the disk does not have.

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use record::{Bounds, DeliveryKey, FileSeen, FileUid, RequestId, Spans};
+use record::{Anchor, Bounds, DeliveryKey, FileSeen, FileUid, RequestId, Spans, UNPROVEN};
 
 use crate::FileSpan;
 use crate::journal::codec::Entry;
 use crate::journal::codec::{Claim, Cut};
 use crate::state::cursor::Cursor;
-use crate::state::values::{Delivery, FileState, Request, Seen, State};
+use crate::state::values::{Delivery, FileState, LOST_FRAMES_MAX, Request, Seen, State};
 
 impl State {
     /// Applies the entry of record `sequence`.
@@ -20,10 +20,14 @@ impl State {
         match entry {
             Entry::Seen { file: seen } => {
                 let file = self.file_mut(seen.uid, seen.generation);
-                (file.seen, file.is_missed) = (Some(Seen::new(&seen)), false);
+                file.seen = Some(Seen::new(&seen));
+                (file.is_missed, file.gone_at) = (false, None);
             }
             Entry::Tags { .. } => {} // Means something only while its segment is read.
-            Entry::Bounds { cut } => self.open_request(RequestId(sequence), Request::new(cut)),
+            Entry::Bounds { cut } => {
+                self.forget_wrong_time(&cut.bounds);
+                self.open_request(RequestId(sequence), Request::new(cut));
+            }
             Entry::Taken { requests, receipt } => self.take(&requests, receipt.into()),
             Entry::Refused { request, spans } => self.refuse(request, &spans),
             Entry::Split { request, children } => {
@@ -34,8 +38,12 @@ impl State {
                 }
             }
             Entry::Closed { request, survivors, lost } => {
+                let is_all_lost = survivors.is_empty();
                 if let Some(closed) = self.replace_request(request, sequence, survivors) {
                     self.ack_within(&closed.cut.bounds, &lost);
+                    if let Some(place) = closed.spool.filter(|_| is_all_lost) {
+                        self.lose_frame(place);
+                    }
                 }
             }
             Entry::Spooled { request, segment, position } => {
@@ -47,6 +55,11 @@ impl State {
             }
             Entry::Baseline { delivery, uid, generation, start } => {
                 self.file_mut(uid, generation).cursor_mut(delivery).ack(0, start);
+            }
+            Entry::ProvenBaseline { delivery, uid, generation, start, hash } => {
+                let cursor = self.file_mut(uid, generation).cursor_mut(delivery);
+                cursor.ack(0, start);
+                cursor.prove(Anchor { offset: start, hash });
             }
             Entry::BaselineComplete { delivery } => {
                 self.deliveries.entry(delivery).or_default().is_baseline_complete = true;
@@ -61,23 +74,37 @@ impl State {
             }
             Entry::Claim { claim } => self.claim(claim),
             Entry::Drop { uid, generation } => self.drop_file(uid, generation),
-            Entry::Unwanted { delivery, spans } => {
-                for FileSpan { file, generation, start, end } in spans {
-                    // It brings back no file that was dropped.
-                    if let Some(file) = self.files.get_mut((file, generation)) {
-                        file.cursor_mut(delivery).ack(start, end);
-                    }
-                }
-            }
+            Entry::Unwanted { delivery, spans } => self.leave_out(delivery, &spans, UNPROVEN),
+            Entry::PassedOver { delivery, spans, hash } => self.leave_out(delivery, &spans, hash),
             Entry::Missed { uid, generation } => {
                 if let Some(file) = self.files.get_mut((uid, generation)) {
                     file.is_missed = true;
+                }
+            }
+            Entry::Gone { uid, generation, at } => {
+                if let Some(file) = self.files.get_mut((uid, generation)) {
+                    file.gone_at = Some(at);
                 }
             }
             Entry::ForgetForeign {} => {
                 self.foreign = Arc::default();
                 self.lost = None;
             }
+        }
+    }
+
+    /// Acknowledges bytes that are not wanted; `hash` proves where the last of them ends.
+    fn leave_out(&mut self, delivery: DeliveryKey, spans: &[FileSpan], hash: u64) {
+        for &FileSpan { file, generation, start, end } in spans {
+            // It brings back no file that was dropped.
+            if let Some(file) = self.files.get_mut((file, generation)) {
+                file.cursor_mut(delivery).ack(start, end);
+            }
+        }
+        if let Some(last) = spans.last()
+            && let Some(file) = self.files.get_mut((last.file, last.generation))
+        {
+            file.cursor_mut(delivery).prove(Anchor { offset: last.end, hash });
         }
     }
 
@@ -120,6 +147,13 @@ impl State {
                     cursor.enter(range.start, range.end);
                 });
             }
+        }
+    }
+
+    /// A clock that was ahead must not date all that follows, also after a restart.
+    fn forget_wrong_time(&mut self, bounds: &Bounds) {
+        if let Some(known) = self.deliveries.get_mut(&bounds.delivery) {
+            known.last_time.take_if(|last| record::is_clock_wrong(*last, bounds.time));
         }
     }
 
@@ -174,6 +208,16 @@ impl State {
         }
     }
 
+    /// The frame that was closed last is missing: it is not done with, and may come back.
+    fn lose_frame(&mut self, place: (u64, u64)) {
+        if self.drained.remove(&place) {
+            self.lost_frames.insert(place);
+        }
+        while self.lost_frames.len() > LOST_FRAMES_MAX {
+            self.lost_frames.pop_first();
+        }
+    }
+
     fn spool(&mut self, id: RequestId, place: (u64, u64)) {
         let Some(known) = self.requests.get_mut(&id) else {
             return;
@@ -185,6 +229,7 @@ impl State {
         let request = Arc::clone(known);
         // A loss of power may have taken the record that an earlier segment of that number went.
         self.drained.remove(&place);
+        self.lost_frames.remove(&place);
         self.ack_all(&request.cut.bounds);
     }
 

@@ -1,7 +1,7 @@
 //! All that is known, as values: files with their cursors, requests, deliveries, claims.
 //! Invariant: cloning it is cheap (what is big is shared), so that a snapshot is a clone made
 //! under the lock and written outside it.
-//! Not here: how entries change it (`fold.rs`), how it is written (`snapshot_write.rs`).
+//! Not here: how entries change it (`fold.rs`), how it is written (`snapshot/write.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,10 +28,17 @@ pub(crate) struct State {
     pub foreign: Arc<Vec<ForeignFile>>,
     /// Spool frames (segment, position) that are settled while their segment may still exist.
     pub drained: BTreeSet<(u64, u64)>,
+    /// Spool frames that were missing when they were looked for, the last
+    /// [`LOST_FRAMES_MAX`]: they are sent after all where their segment comes back.
+    pub lost_frames: BTreeSet<(u64, u64)>,
     /// State before this was lost, and this is done about it until the first listing is over.
     pub lost: Option<OnLost>,
     pub spool_lowest: u64,
 }
+
+/// How many missing frames are remembered: 64 KiB of them. A directory that is not mounted
+/// hides all frames at once, so that this is also how many can come back.
+pub(crate) const LOST_FRAMES_MAX: usize = 4_096;
 
 /// One generation of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,9 +48,11 @@ pub(crate) struct FileState {
     pub cursors: Vec<Cursor>,
     /// It was found nowhere since it was last seen, and that was reported.
     pub is_missed: bool,
+    /// Since when its file is followed no more, in seconds since 1970.
+    pub gone_at: Option<i64>,
 }
 
-/// [`FileSeen`] without its names, in less memory.
+/// [`FileSeen`] without its names, in less memory. Its paths are those of whoever told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub identity: Identity,
@@ -93,17 +102,14 @@ impl FileState {
 impl Seen {
     /// Drops the names, which are the key.
     pub(crate) fn new(file: &FileSeen) -> Self {
-        let logical: Arc<Path> = file.logical.as_path().into();
-        let real = match file.real == file.logical {
-            true => Arc::clone(&logical),
-            false => file.real.as_path().into(),
-        };
+        let logical = Arc::clone(&file.logical);
+        let real = if file.real == logical { &logical } else { &file.real };
         Self {
             identity: file.identity,
             head: file.head,
             signature: file.signature,
+            real: Arc::clone(real),
             logical,
-            real,
             size: file.size,
         }
     }
@@ -112,8 +118,8 @@ impl Seen {
     pub(crate) fn is(&self, file: &FileSeen) -> bool {
         (self.identity, self.head, self.signature, self.size)
             == (file.identity, file.head, file.signature, file.size)
-            && *self.logical == *file.logical
-            && *self.real == *file.real
+            && self.logical == file.logical
+            && self.real == file.real
     }
 
     /// With its names again.
@@ -124,8 +130,8 @@ impl Seen {
             identity: self.identity,
             head: self.head,
             signature: self.signature,
-            logical: self.logical.to_path_buf(),
-            real: self.real.to_path_buf(),
+            logical: Arc::clone(&self.logical),
+            real: Arc::clone(&self.real),
             size: self.size,
         }
     }

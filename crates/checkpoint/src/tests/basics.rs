@@ -1,9 +1,10 @@
 //! What each method does, and that it is still so after a kill.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use disk::SimDisk;
-use record::{FileSeen, FileUid, RequestId};
+use record::{Anchor, FileSeen, FileUid, RequestId};
 
 use super::world::*;
 use crate::{Checkpoint, Error, FileSpan, Origin, PipelineClaim};
@@ -30,6 +31,22 @@ fn a_fresh_directory_gets_a_node_and_keeps_it() {
     assert_eq!(recovery.origin, Origin::Ours);
     assert_eq!(again.node_id(), checkpoint.node_id());
     assert!(recovery.same_boot);
+}
+
+#[test]
+fn a_clock_that_was_wrong_dates_nothing_after_a_restart() {
+    const MINUTE: i64 = 60 * 1_000_000_000;
+    let now = 1_000 * MINUTE;
+    // Ahead of the clock by this much, then right: the last timestamp is what?
+    for (ahead, last) in [(4 * MINUTE, now + 4 * MINUTE), (6 * MINUTE, now)] {
+        let (disk, checkpoint) = fresh();
+        for (start, time) in [(0, now + ahead), (10, now)] {
+            let bounds = bounds(1, &[(1, start, start + 10)]);
+            checkpoint.bounds(&record::Bounds { time, ..bounds }).unwrap();
+        }
+        let (_, recovery) = reopen(&disk.after_kill());
+        assert_eq!(recovery.last_times, [(delivery(1), last)]);
+    }
 }
 
 #[test]
@@ -235,13 +252,45 @@ fn baselines_count_as_acknowledged_and_are_complete_once_for_ever() {
 }
 
 #[test]
+fn where_a_baseline_and_passed_over_bytes_end_is_proven() {
+    let (disk, checkpoint) = fresh();
+    checkpoint.see(&file(1)).unwrap();
+    let proof = |offset| Anchor { offset, hash: offset + 7 };
+    checkpoint.proven_baseline(delivery(1), FileUid(1), 0, proof(500)).unwrap();
+    checkpoint.passed_over(delivery(1), &[span(1, 500, 501)], proof(501)).unwrap();
+    // Bytes that end elsewhere than the proof, and a file that is not known.
+    checkpoint.passed_over(delivery(1), &[span(1, 501, 600)], proof(550)).unwrap();
+    checkpoint.passed_over(delivery(1), &[span(9, 0, 5)], proof(5)).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        let progress = checkpoint.progress(delivery(1), FileUid(1), 0);
+        assert_eq!(progress.acked.iter().collect::<Vec<_>>(), [(0, 600)]);
+        assert_eq!(progress.anchors, [proof(500), proof(501)]);
+        assert_eq!(acked(checkpoint, 1, 9), []);
+    });
+}
+
+#[test]
+fn what_is_taken_back_is_acknowledged_by_no_delivery() {
+    let (disk, checkpoint) = fresh();
+    for to in [1, 2] {
+        let ticket = checkpoint.bounds(&bounds(to, &[(1, 0, 100), (1, 100, 300)])).unwrap();
+        checkpoint.taken(&[ticket.request], b"").unwrap();
+    }
+    checkpoint.take_back(FileUid(1), 0, 100).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert_eq!(acked(checkpoint, 1, 1), [(0, 100)]);
+        assert_eq!(acked(checkpoint, 2, 1), [(0, 100)]);
+    });
+}
+
+#[test]
 fn what_has_not_changed_is_not_journaled_again() {
     let (disk, checkpoint) = fresh();
     checkpoint.see(&file(1)).unwrap();
     let before = checkpoint.last_sequence();
     checkpoint.see(&file(1)).unwrap();
     assert_eq!(checkpoint.last_sequence(), before);
-    let moved = FileSeen { real: "/log/1.log.1".into(), size: 6000, ..file(1) };
+    let moved = FileSeen { real: Path::new("/log/1.log.1").into(), size: 6000, ..file(1) };
     checkpoint.see(&moved).unwrap();
     assert_eq!(checkpoint.last_sequence(), before + 1);
     for _ in 0..2 {
@@ -368,12 +417,12 @@ fn a_rewind_sends_again_under_new_ids_unless_the_same_are_asked_for() {
 fn a_rewind_asks_which_file_is_meant() {
     let (_, checkpoint) = fresh();
     checkpoint.see(&file(1)).unwrap();
-    let rotated = FileSeen { logical: "/log/1.log".into(), ..file(2) };
+    let rotated = FileSeen { logical: Path::new("/log/1.log").into(), ..file(2) };
     checkpoint.see(&rotated).unwrap();
     assert_eq!(checkpoint.rewind("/log/1.log", 0, true).unwrap().uid, FileUid(1), "it is there");
     assert_eq!(checkpoint.rewind("/log/2.log", 0, true).unwrap().uid, FileUid(2));
     assert_eq!(checkpoint.rewind(&FileUid(2).to_string(), 0, true).unwrap().uid, FileUid(2));
-    checkpoint.see(&FileSeen { real: "/log/1.log.2".into(), ..file(1) }).unwrap();
+    checkpoint.see(&FileSeen { real: Path::new("/log/1.log.2").into(), ..file(1) }).unwrap();
     match checkpoint.rewind("/log/1.log", 0, true).unwrap_err() {
         Error::NoSuchFile { candidates, .. } => assert_eq!(candidates.len(), 2),
         other => panic!("{other}"),
@@ -382,10 +431,10 @@ fn a_rewind_asks_which_file_is_meant() {
 
 #[test]
 fn odd_names_and_values_come_back_from_the_snapshot() {
-    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::ffi::OsStrExt;
     let (disk, checkpoint) = fresh();
     let mut odd = file(1);
-    odd.real = std::ffi::OsString::from_vec(b"/log/\xff\"\\\n\x01.log".to_vec()).into();
+    odd.real = Path::new(std::ffi::OsStr::from_bytes(b"/log/\xff\"\\\n\x01.log")).into();
     odd.identity.birth = None;
     odd.size = u64::MAX;
     checkpoint.see(&odd).unwrap();
@@ -440,5 +489,22 @@ fn a_missed_file_stays_missed_until_it_is_seen_again() {
     checkpoint.see(&file(1)).unwrap();
     ways_to_see_it(&disk, &checkpoint, |checkpoint| {
         assert!(!checkpoint.is_missed(FileUid(1), 0));
+    });
+}
+
+#[test]
+fn since_when_a_file_is_gone_is_known_until_it_is_seen_again() {
+    let (disk, checkpoint) = fresh();
+    checkpoint.see(&file(1)).unwrap();
+    checkpoint.gone(FileUid(1), 0, 1_700_000_000).unwrap();
+    checkpoint.gone(FileUid(1), 0, 1_800_000_000).unwrap();
+    checkpoint.gone(FileUid(9), 0, 1).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert_eq!(checkpoint.gone_at(FileUid(1), 0), Some(1_700_000_000), "the first time counts");
+        assert_eq!(checkpoint.gone_at(FileUid(9), 0), None, "it brings back no file");
+    });
+    checkpoint.see(&file(1)).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert_eq!(checkpoint.gone_at(FileUid(1), 0), None);
     });
 }

@@ -10,7 +10,7 @@ use disk::{Fault, SimDisk};
 
 use super::model::{Call, Model, Script, without_ids};
 use super::world::*;
-use crate::{Checkpoint, Error};
+use crate::{Checkpoint, Error, Options};
 
 const CALLS: usize = 220;
 const SEEDS: std::ops::Range<u64> = 0..2;
@@ -64,8 +64,9 @@ impl Run {
 }
 
 /// Opens what a crash left, and goes on with it for a while.
-fn recovered(disk: &SimDisk, what: &str) -> (Model, Vec<String>) {
-    let (checkpoint, recovery) = open(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+fn recovered(disk: &SimDisk, boot: &str, what: &str) -> (Model, Vec<String>) {
+    let opened = open_with(disk, Options { boot_id: boot.to_owned(), ..options() });
+    let (checkpoint, recovery) = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
     let found = Model::of(&checkpoint, &recovery).normal();
     let next = checkpoint.bounds(&bounds(1, &[(1, 1 << 40, 1 << 41)])).unwrap();
     checkpoint.taken(&[next.request], b"").unwrap();
@@ -88,7 +89,8 @@ fn a_kill_at_every_operation_loses_nothing_that_returned() {
             disk.crash_at(number);
             let crashed = run(&disk, seed);
             let done = crashed.moments.len();
-            let (found, notes) = recovered(&disk.after_kill(), &format!("seed {seed}, {number}"));
+            let (found, notes) =
+                recovered(&disk.after_kill(), BOOT, &format!("seed {seed}, {number}"));
             let call = crashed.calls.last();
             assert_eq!(notes, Vec::<String>::new(), "seed {seed}, {number}: {call:?}");
             // What returned is there, and of the call that did not return all or nothing.
@@ -118,7 +120,7 @@ fn a_power_loss_at_every_operation_loses_nothing_that_was_synced() {
             let crashed = run(&disk, seed);
             for loss in 0..2 {
                 let what = format!("seed {seed}, {number}, loss {loss}");
-                let (found, notes) = recovered(&disk.after_power_loss(loss), &what);
+                let (found, notes) = recovered(&disk.after_power_loss(loss), "boot-2", &what);
                 let what = format!("{what}: {:?}\n{notes:?}\n{found:?}", crashed.calls.last());
                 let done = crashed.moments.len();
                 let moments = &clean.moments[..(done + 1).min(clean.moments.len())];
@@ -228,9 +230,10 @@ fn a_disk_that_fails_anywhere_changes_nothing_but_the_time() {
                 let what = format!("seed {seed}, {count} {fault:?} from {number}");
                 failures += run_with_faults(&disk, seed, &clean, &what);
                 points += 1;
-                let losses = [("kill", disk.after_kill()), ("loss", disk.after_power_loss(number))];
-                for (end, after) in losses {
-                    let (checkpoint, recovery) = open(&after).unwrap();
+                let loss = disk.after_power_loss(number);
+                for (end, after, boot) in [("kill", disk.after_kill(), BOOT), ("loss", loss, "2")] {
+                    let options = Options { boot_id: boot.to_owned(), ..options() };
+                    let (checkpoint, recovery) = open_with(&after, options).unwrap();
                     let found = Model::of(&checkpoint, &recovery).normal();
                     let (operation, notes) = (&trace[number as usize], recovery.notes);
                     let wanted = without_ids(&clean.moments[CALLS].model);

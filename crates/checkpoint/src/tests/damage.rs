@@ -81,10 +81,16 @@ fn the_directory_of_these_tests_has_every_kind_of_file() {
             "/state/logtail_check_point.journal.00000000000000000001",
             "/state/logtail_check_point.journal.00000000000000000006",
             "/state/logtail_check_point.journal.00000000000000000011",
+            "/state/logtail_check_point.journal.00000000000000000016",
             "/state/logtail_check_point.prev",
         ]
     );
     assert_eq!(progress(&disk.after_kill()), WHOLE);
+}
+
+/// The segment that was made for the next record.
+fn is_newest(path: &Path) -> bool {
+    path == place().segment(16)
 }
 
 /// Opens a copy in which `damage` was done to the file at `path`, and checks that nothing is
@@ -96,6 +102,22 @@ fn outcome(disk: &SimDisk, path: &Path, damage: &str, strict: bool) -> Option<Ve
     let (found, notes, opened) = match open(disk) {
         Err(Error::Lost { .. }) => {
             assert_eq!(names(disk), before, "{path:?} {damage}: an error touches nothing");
+            for on_lost in [OnLost::FromBeginning, OnLost::FromEnd] {
+                let disk = disk.after_kill();
+                let (checkpoint, recovery) =
+                    open_with(&disk, Options { on_lost, ..options() }).unwrap();
+                assert_eq!(recovery.origin, Origin::Lost(on_lost), "{path:?} {damage}");
+                assert!(!recovery.notes.is_empty(), "{path:?} {damage}");
+                let kept = names(&disk).iter().any(|name| {
+                    path.ends_with(name.split(".corrupt").next().unwrap_or_default())
+                        && name.contains(".corrupt")
+                });
+                assert!(kept, "{path:?} {damage} {on_lost:?}: removed: {:?}", names(&disk));
+                let end = |file| checkpoint.progress(delivery(1), FileUid(file), 0).acked.end();
+                let found: Vec<u64> = (1..=3).map(end).collect();
+                let known = if on_lost == OnLost::FromEnd { [0; 3] } else { WHOLE };
+                assert_eq!(found, known, "{path:?} {damage} {on_lost:?}");
+            }
             return None;
         }
         Err(error) => panic!("{path:?} {damage}: {error}"),
@@ -125,15 +147,17 @@ fn every_flipped_byte_costs_at_most_its_own_record() {
     for path in files(&disk) {
         let bytes = disk.read(&path).unwrap();
         let is_journal = path.to_string_lossy().contains("journal");
-        let last = path.to_string_lossy().ends_with("11");
-        for at in 0..bytes.len() {
+        let step = if is_newest(&path) { 61 } else { 1 };
+        for at in (0..bytes.len().min(64)).chain((64..bytes.len()).step_by(step)) {
             let copy = disk.after_kill();
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             set(&copy, &path, &flipped);
             let damage = format!("byte {at} flipped");
-            // In the last record a flip and a tear look the same.
-            let found = outcome(&copy, &path, &damage, !last).expect("one damaged file is no loss");
+            // Without its header the newest segment is nobody's.
+            let found = outcome(&copy, &path, &damage, true);
+            assert_eq!(found.is_none(), is_newest(&path) && at < 64, "{path:?} {damage}");
+            let Some(found) = found else { continue };
             match is_journal {
                 false => assert_eq!(found, WHOLE, "{path:?} {damage}"),
                 true => assert!(found.iter().filter(|&&end| end != 100).count() <= 1, "{found:?}"),
@@ -150,12 +174,13 @@ fn every_truncation_costs_at_most_the_end_of_the_journal() {
     let mut count = 0;
     for path in files(&disk) {
         let bytes = disk.read(&path).unwrap();
-        let last = path.to_string_lossy().ends_with("11");
-        for len in 0..bytes.len() {
+        let step = if is_newest(&path) { 61 } else { 1 };
+        for len in (0..bytes.len()).step_by(step) {
             let copy = disk.after_kill();
             set(&copy, &path, &bytes[..len]);
-            let found = outcome(&copy, &path, &format!("cut to {len}"), !last);
-            let found = found.expect("one damaged file is no loss");
+            let found = outcome(&copy, &path, &format!("cut to {len}"), true);
+            assert_eq!(found.is_none(), is_newest(&path), "{path:?} cut to {len}");
+            let Some(found) = found else { continue };
             if !path.to_string_lossy().contains("journal") {
                 assert_eq!(found, WHOLE, "{path:?} cut to {len}");
             }
@@ -171,7 +196,6 @@ fn a_file_of_zeros_or_none_or_a_directory_in_its_place_is_damage() {
     for path in files(&disk) {
         let len = disk.read(&path).unwrap().len();
         let is_journal = path.to_string_lossy().contains("journal");
-        let last = path.to_string_lossy().ends_with("11");
         for damage in ["zeros", "ones", "empty", "gone", "a directory", "huge"] {
             let copy = disk.after_kill();
             match damage {
@@ -189,7 +213,10 @@ fn a_file_of_zeros_or_none_or_a_directory_in_its_place_is_damage() {
             if damage == "huge" && !is_journal {
                 continue; // A sparse snapshot of that size is read to its end, slowly.
             }
-            let found = outcome(&copy, &path, damage, !last).expect("one file is no loss");
+            let found = outcome(&copy, &path, damage, true);
+            // Nothing was in the newest one: the one before leads to the snapshot.
+            assert_eq!(found.is_none(), is_newest(&path) && damage != "gone", "{path:?} {damage}");
+            let Some(found) = found else { continue };
             if !is_journal {
                 assert_eq!(found, WHOLE, "{path:?} {damage}");
             }
@@ -206,7 +233,7 @@ fn without_a_readable_snapshot_the_policy_decides() {
     let gone = directory();
     remove(&gone, &place().snapshot);
     remove(&gone, &place().previous());
-    for (disk, damaged) in [(unreadable, 5), (gone, 3)] {
+    for (disk, damaged) in [(unreadable, 6), (gone, 4)] {
         let before = names(&disk);
         let error = open(&disk).err().expect("refused");
         assert!(matches!(error, Error::Lost { .. }), "{error}");
@@ -230,6 +257,95 @@ fn without_a_readable_snapshot_the_policy_decides() {
 }
 
 #[test]
+fn a_stop_says_that_no_journal_is_needed_and_a_run_that_one_is() {
+    let without_journal = |disk: &SimDisk| {
+        let disk = disk.after_kill();
+        let journal = files(&disk)
+            .into_iter()
+            .filter(|path| path.display().to_string().contains(".journal."));
+        journal.for_each(|path| remove(&disk, &path));
+        disk
+    };
+    let disk = SimDisk::new(1);
+    let (checkpoint, _) = reopen(&disk);
+    checkpoint.baseline(delivery(1), FileUid(1), 0, 10).unwrap();
+    checkpoint.snapshot(1).unwrap();
+    checkpoint.baseline(delivery(1), FileUid(1), 0, 20).unwrap();
+    for round in ["snapshot", "restart"] {
+        let lost = without_journal(&disk);
+        let error = open(&lost).err().expect("refused").to_string();
+        assert!(
+            error.contains("is missing although the agent was not stopped"),
+            "{round}: {error}"
+        );
+        let options = |on_lost| Options { on_lost, ..options() };
+        let (found, recovery) =
+            open_with(&lost.after_kill(), options(OnLost::FromBeginning)).unwrap();
+        assert_eq!(recovery.origin, Origin::Lost(OnLost::FromBeginning));
+        assert_eq!(acked(&found, 1, 1).len(), 1, "{round}: the snapshot counts");
+        let (found, recovery) = open_with(&lost, options(OnLost::FromEnd)).unwrap();
+        assert_eq!(recovery.origin, Origin::Lost(OnLost::FromEnd));
+        assert_eq!(acked(&found, 1, 1), [], "{round}");
+        assert!(quarantined(&lost) > 0, "{round}: {:?}", names(&lost));
+        reopen(&disk);
+    }
+    let (checkpoint, _) = reopen(&disk);
+    checkpoint.baseline(delivery(1), FileUid(1), 0, 30).unwrap();
+    checkpoint.stop(2).unwrap();
+    let late = checkpoint.baseline(delivery(1), FileUid(1), 0, 40);
+    assert!(matches!(late, Err(Error::Suspended(_))), "nothing follows the last snapshot");
+    assert_eq!(acked(&reopen(&without_journal(&disk)).0, 1, 1), [(0, 30)]);
+    // The next run needs one again, before it has journaled anything.
+    reopen(&disk);
+    assert!(open(&without_journal(&disk)).is_err());
+}
+
+#[test]
+fn no_crash_of_a_start_or_a_stop_looks_like_a_lost_journal() {
+    let lives = |disk: &SimDisk| {
+        for end in [10, 20, 30] {
+            let Ok((checkpoint, _)) = open(disk) else { return };
+            let appended = checkpoint.baseline(delivery(1), FileUid(1), 0, end);
+            let kept = appended.and_then(|()| match end {
+                20 => checkpoint.snapshot(1),
+                _ => checkpoint.stop(1),
+            });
+            if kept.is_err() {
+                return;
+            }
+        }
+    };
+    let clean = SimDisk::new(1);
+    lives(&clean);
+    for number in 0..clean.operations() {
+        for loss in 0..2 {
+            let disk = SimDisk::new(loss);
+            disk.crash_at(number);
+            lives(&disk);
+            for (boot, after) in [(BOOT, disk.after_kill()), ("2", disk.after_power_loss(loss))] {
+                // Also where the start after it does not come to its end.
+                let operations = after.after_kill();
+                let options = || Options { boot_id: boot.to_owned(), ..options() };
+                open_with(&operations, options())
+                    .unwrap_or_else(|e| panic!("{number} {boot}: {e}"));
+                for again in (0..operations.operations()).step_by(3) {
+                    let twice = after.after_kill();
+                    twice.crash_at(again);
+                    let _ = open_with(&twice, options());
+                    let twice = if boot == BOOT {
+                        twice.after_kill()
+                    } else {
+                        twice.after_power_loss(loss)
+                    };
+                    let opened = open_with(&twice, options());
+                    opened.unwrap_or_else(|e| panic!("{number} {boot}, then {again}: {e}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn evidence_of_state_is_a_node_id_or_a_journal_or_a_quarantine() {
     let node = place().node_id();
     let journal = place().segment(1);
@@ -244,6 +360,14 @@ fn evidence_of_state_is_a_node_id_or_a_journal_or_a_quarantine() {
     let disk = SimDisk::new(1);
     disk.create_dir_all(Path::new("/state")).unwrap();
     disk.create(Path::new("/state/unrelated"), 0).unwrap();
+    // What else says that there was state is named in the refusal.
+    let evidence = vec!["/spool/logtail_buffer_file_i1".into()];
+    let error = open_with(&disk, Options { evidence: evidence.clone(), ..options() }).err();
+    let text = error.expect("refused").to_string();
+    assert!(text.contains("/spool/logtail_buffer_file_i1"), "{text}");
+    let on_lost = OnLost::FromEnd;
+    let opened = open_with(&disk.after_kill(), Options { evidence, on_lost, ..options() });
+    assert_eq!(opened.unwrap().1.origin, Origin::Lost(OnLost::FromEnd));
     assert_eq!(reopen(&disk).1.origin, Origin::Fresh);
 }
 
@@ -343,13 +467,16 @@ fn what_was_put_aside_stays_there_after_a_power_loss() {
 #[test]
 fn a_torn_end_is_cut_and_nothing_is_said() {
     let disk = directory();
-    let path = place().segment(11);
-    let bytes = disk.read(&path).unwrap();
-    // A record that did not come to its end.
-    let torn = [&bytes[..], &[60, 0, 0, 0, 1, 2, 3]].concat();
-    set(&disk, &path, &torn);
+    let path = place().segment(16);
     let (checkpoint, _) = reopen(&disk);
-    assert_eq!(disk.read(&path).unwrap(), bytes);
+    checkpoint.bounds(&bounds(1, &[(3, 150, 155)])).unwrap();
+    let bytes = disk.read(&path).unwrap();
+    let end = bytes.len() - bytes.iter().rev().take_while(|&&byte| byte == 0).count();
+    // A record that did not come to its end.
+    disk.open(&path).unwrap().write_all_at(&[60, 0, 0, 0, 1, 2, 3], end as u64 + 4).unwrap();
+    let (checkpoint, _) = reopen(&disk);
+    let mended = disk.read(&path).unwrap();
+    assert!(mended.len() < end + 4 && bytes.starts_with(&mended), "{}", mended.len());
     let request = checkpoint.bounds(&bounds(1, &[(3, 150, 160)])).unwrap();
     checkpoint.taken(&[request.request], b"").unwrap();
     let (checkpoint, _) = reopen(&disk.after_kill());

@@ -329,7 +329,7 @@ fn the_snapshot_is_one_that_ilogtail_reads() {
     let keys = checkpoint.claim(&[claim]).unwrap().remove(0);
     let to =
         |at: usize| record::DeliveryKey { pipeline: keys.pipeline, flusher: keys.flushers[at] };
-    let rotated = record::FileSeen { real: "/log/1.log.1".into(), ..file(1) };
+    let rotated = record::FileSeen { real: Path::new("/log/1.log.1").into(), ..file(1) };
     checkpoint.see(&rotated).unwrap();
     checkpoint.baseline(to(0), FileUid(1), 0, 100).unwrap();
     checkpoint.baseline(to(1), FileUid(1), 0, 60).unwrap();

@@ -11,8 +11,8 @@ use crate::{ForeignFile, Origin, PipelineClaim};
 fn foreign(number: u64, offset: u64, config: &str) -> ForeignFile {
     let seen = file(number);
     ForeignFile {
-        file_name: seen.logical,
-        real_file_name: seen.real,
+        file_name: seen.logical.to_path_buf(),
+        real_file_name: seen.real.to_path_buf(),
         dev: seen.identity.dev,
         inode: seen.identity.inode,
         signature: seen.signature,

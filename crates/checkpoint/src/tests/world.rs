@@ -9,6 +9,7 @@ use record::{
     Signature, Tags,
 };
 
+use crate::start::node;
 use crate::{Checkpoint, Error, FileSpan, OnLost, Options, Place, Recovery};
 
 /// Small, so that a short run fills several.
@@ -26,6 +27,7 @@ pub(crate) fn options() -> Options {
         boot_id: BOOT.to_owned(),
         now_unix_nanos: 1_666_777_777_000_000_000,
         on_lost: OnLost::Refuse,
+        evidence: Vec::new(),
     }
 }
 
@@ -34,7 +36,7 @@ pub(crate) fn open(disk: &SimDisk) -> Result<(Checkpoint, Recovery), Error> {
 }
 
 pub(crate) fn open_with(disk: &SimDisk, options: Options) -> Result<(Checkpoint, Recovery), Error> {
-    Checkpoint::open_with(Arc::new(disk.clone()), options, SEGMENT_LEN)
+    Checkpoint::open_with(Arc::new(disk.clone()), options, SEGMENT_LEN, node::random)
 }
 
 /// Opens a directory that nothing is wrong with.
@@ -55,8 +57,8 @@ pub(crate) fn file(number: u64) -> FileSeen {
         identity: Identity { dev: 8, inode: 1000 + number, birth: Some(-7) },
         head: Head { len: 256, hash: number },
         signature: Signature { size: 100, hash: u64::MAX - number },
-        logical: format!("/log/{number}.log").into(),
-        real: format!("/log/{number}.log").into(),
+        logical: Path::new(&format!("/log/{number}.log")).into(),
+        real: Path::new(&format!("/log/{number}.log")).into(),
         size: 5000,
     }
 }

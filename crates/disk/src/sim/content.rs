@@ -77,6 +77,13 @@ impl Content {
         len
     }
 
+    /// The first position at or behind `from` that is in no hole.
+    pub(super) fn next_data(&self, from: u64) -> Option<u64> {
+        let (&number, _) = self.cached.0.range(split(from).0..).next()?;
+        let at = from.max(number * PAGE_BYTES as u64);
+        (at < self.len).then_some(at)
+    }
+
     /// Whether a write there needs space that the file does not have yet.
     pub(super) fn needs_space(&self, offset: u64, len: usize) -> bool {
         let has = |number| {

@@ -110,12 +110,12 @@ impl Faults {
         self.played.len() as u64
     }
 
-    pub(super) fn trace(&self) -> Vec<Operation> {
+    pub(super) fn trace(&self, from: u64) -> Vec<Operation> {
         let operation = |(kind, path): &(OperationKind, Arc<Path>)| Operation {
             kind: *kind,
             path: path.to_path_buf(),
         };
-        self.played.iter().map(operation).collect()
+        self.played.iter().skip(from as usize).map(operation).collect()
     }
 
     pub(super) fn crash_at(&mut self, operation: u64) {

@@ -29,7 +29,7 @@ pub(super) type Slot = (u64, OsString);
 type Tree = BTreeMap<u64, BTreeMap<OsString, Entry>>;
 
 /// Names that change together: what each slot holds afterwards.
-type Change = Vec<(Slot, Option<Entry>)>;
+pub(super) type Change = Vec<(Slot, Option<Entry>)>;
 
 /// The tree as it is seen, as it is stored, and the changes between the two in their order.
 #[derive(Clone)]
@@ -93,6 +93,12 @@ impl Names {
         }
         apply(&mut self.seen, &change);
         self.waiting.push(change);
+    }
+
+    /// How many names lead to the file `inode`.
+    pub(super) fn links(&self, inode: u64) -> u64 {
+        let entries = self.seen.values().flat_map(BTreeMap::values);
+        entries.filter(|entry| entry.inode == inode).count() as u64
     }
 
     /// Makes the changes in the directory `inode` durable, and with a rename out of another

@@ -44,7 +44,10 @@ impl DiskFile for SimFile {
         let needs_space = world.content(self.inode).needs_space(offset, bytes.len());
         let kind = OperationKind::WriteAllAt;
         match self.disk.play(&mut world, kind, &self.path, needs_space)? {
-            Outcome::Done => world.content(self.inode).write(bytes, offset),
+            Outcome::Done => {
+                world.content(self.inode).write(bytes, offset);
+                world.note_change(self.inode);
+            }
             Outcome::Failed(error) => {
                 let part = world.random.below(bytes.len() as u64 + 1) as usize;
                 world.content(self.inode).write(&bytes[..part], offset);
@@ -67,7 +70,9 @@ impl DiskFile for SimFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.whole(OperationKind::SetLen, |content| content.set_len(len))
+        self.whole(OperationKind::SetLen, |content| content.set_len(len))?;
+        self.disk.world().note_change(self.inode);
+        Ok(())
     }
 
     fn set_mode(&self, _mode: u32) -> io::Result<()> {
@@ -94,6 +99,10 @@ impl DiskFile for SimFile {
 
     fn inode(&self) -> io::Result<u64> {
         Ok(self.inode)
+    }
+
+    fn names(&self) -> io::Result<u64> {
+        Ok(self.disk.look_at(self.inode).links)
     }
 }
 

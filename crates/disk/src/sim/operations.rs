@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use super::content::Content;
 use super::faults::{OperationKind, Outcome};
-use super::names::Entry;
+use super::names::{Change, Entry};
 use super::open_file::{SimFile, SimLock};
 use super::{SimDisk, World};
+use crate::interface::unfit;
 use crate::{Disk, DiskFile, Lock, Stat};
 
 impl SimDisk {
@@ -52,6 +53,9 @@ impl SimDisk {
 
 impl World {
     fn new_inode(&mut self) -> u64 {
+        if let Some(inode) = self.free.pop() {
+            return inode;
+        }
         self.last_inode += 1;
         self.last_inode
     }
@@ -63,8 +67,17 @@ impl World {
         }
         let inode = self.new_inode();
         self.files.insert(inode, Content::new(preallocated));
-        self.names.change(vec![(slot, Some(Entry { inode, is_dir: false }))]);
+        self.note_birth(inode);
+        self.change_names(vec![(slot, Some(Entry { inode, is_dir: false }))]);
         Ok(inode)
+    }
+
+    fn change_names(&mut self, change: Change) {
+        for ((dir, _), entry) in &change {
+            self.note_change(*dir);
+            entry.iter().for_each(|entry| self.note_naming(entry.inode));
+        }
+        self.names.change(change);
     }
 
     fn find_file(&self, path: &Path) -> io::Result<u64> {
@@ -76,6 +89,14 @@ impl World {
 
     pub(super) fn content(&mut self, inode: u64) -> &mut Content {
         self.files.get_mut(&inode).expect("files stay as long as the world")
+    }
+}
+
+struct NoLock;
+
+impl Lock for NoLock {
+    fn describe(&self, _text: &str) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -91,10 +112,13 @@ impl Disk for SimDisk {
         Ok(Arc::new(self.file(path, inode)))
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    fn read_within(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
         self.whole(OperationKind::Read, path, false, |world| {
             let inode = world.find_file(path)?;
             let content = world.content(inode);
+            if content.len() > bytes_max {
+                return Err(unfit("it is longer than any such file"));
+            }
             let len = content.len().try_into().map_err(|_| io::ErrorKind::OutOfMemory)?;
             let mut bytes = vec![0; len];
             content.read(&mut bytes, 0);
@@ -124,7 +148,8 @@ impl Disk for SimDisk {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             let inode = world.new_inode();
-            world.names.change(vec![(slot, Some(Entry { inode, is_dir: true }))]);
+            world.note_birth(inode);
+            world.change_names(vec![(slot, Some(Entry { inode, is_dir: true }))]);
             Ok(())
         })
     }
@@ -152,7 +177,7 @@ impl Disk for SimDisk {
                 Some(_) if moved.is_dir => return Err(io::ErrorKind::NotADirectory.into()),
                 _ => {}
             }
-            world.names.change(vec![(from, None), (to, Some(moved))]);
+            world.change_names(vec![(from, None), (to, Some(moved))]);
             Ok(())
         })
     }
@@ -164,16 +189,17 @@ impl Disk for SimDisk {
             if taken.is_some() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
-            world.names.change(vec![(slot, Some(Entry { inode, is_dir: false }))]);
+            world.change_names(vec![(slot, Some(Entry { inode, is_dir: false }))]);
             Ok(())
         })
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
         self.whole(OperationKind::Unlink, path, false, |world| {
-            world.find_file(path)?;
+            let inode = world.find_file(path)?;
             let (slot, _) = world.names.slot(path)?;
-            world.names.change(vec![(slot, None)]);
+            world.change_names(vec![(slot, None)]);
+            world.note_naming(inode);
             Ok(())
         })
     }
@@ -199,5 +225,9 @@ impl Disk for SimDisk {
             Ok(world.locked.insert(inode).then_some(inode))
         })?;
         Ok(inode.map(|inode| Box::new(SimLock(self.file(path, inode))) as Box<dyn Lock>))
+    }
+
+    fn try_lock_dir(&self, _dir: &Path) -> io::Result<Option<Box<dyn Lock>>> {
+        Ok(Some(Box::new(NoLock))) // One process, whose lock files are never removed.
     }
 }

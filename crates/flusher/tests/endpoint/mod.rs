@@ -63,17 +63,32 @@ impl Endpoint {
     }
 
     pub fn start_tls(script: Vec<Step>) -> Self {
+        Self::start_tls_with(script, &rustls::version::TLS13, false)
+    }
+
+    /// One that speaks this version of TLS, and may want a certificate of the client's.
+    pub fn start_tls_with(
+        script: Vec<Step>,
+        version: &'static rustls::SupportedProtocolVersion,
+        wants_client: bool,
+    ) -> Self {
         let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/");
         let certificate = CertificateDer::from_pem_file(format!("{data}server.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(format!("{data}server.key")).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
+        let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[version])
             .unwrap();
-        let config = Arc::new(config);
+        let builder = if wants_client {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(format!("{data}client.pem")).unwrap()).unwrap();
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        let config = Arc::new(builder.with_single_cert(vec![certificate], key).unwrap());
         Self::serve(script, "https", move |stream| {
             let connection = rustls::ServerConnection::new(config.clone()).unwrap();
             Box::new(rustls::StreamOwned::new(connection, stream))
@@ -170,6 +185,6 @@ fn head(wire: &mut dyn Wire) -> io::Result<Option<(Request, usize)>> {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_string()))
         .collect();
     let request = Request { line, headers, body: Vec::new() };
-    let length = request.header("content-length").unwrap().parse().unwrap();
+    let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
     Ok(Some((request, length)))
 }

@@ -55,11 +55,11 @@ pub(super) fn instead(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::definition::DEFINITIONS;
+    use crate::parameters::DEFINITIONS;
 
     #[test]
     fn a_parameter_without_effect_is_none_of_ours() {
-        for definition in &DEFINITIONS {
+        for definition in DEFINITIONS {
             for name in definition.json {
                 assert!(without_effect().all(|foreign| foreign != *name), "{name}");
             }

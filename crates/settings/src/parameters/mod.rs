@@ -7,26 +7,27 @@
 mod definition;
 mod foreign;
 mod identity;
-mod read;
+mod reader;
 mod resolver;
 mod show;
+mod table;
 mod values;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-pub use definition::{DEFINITIONS, Definition};
+pub use definition::Definition;
 pub use show::Entry;
+pub use table::{DEFINITIONS, Parameters};
 
 use crate::document::{parse_json, read_text};
 use crate::error::Error;
-use crate::origin::Setting;
 use crate::section::kind;
-use definition::definition;
+use definition::CONFIG;
+use reader::Reader;
 use resolver::Resolver;
 
 /// Looks an environment variable up.
@@ -59,55 +60,6 @@ pub enum OnLostState {
     FromEnd,
 }
 
-/// All parameters, each with where it came from. [`DEFINITIONS`] says more about each.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parameters {
-    /// STATE: the directory under which the defaults of the others lie.
-    pub state_dir: Setting<PathBuf>,
-    /// The saved configuration.
-    pub user_config_file_path: Setting<PathBuf>,
-    /// The saved map of container paths.
-    pub docker_file_cache_path: Setting<PathBuf>,
-    /// The snapshot of progress; the journal lies beside it.
-    pub check_point_filename: Setting<PathBuf>,
-    /// How often the snapshot is written.
-    pub check_point_dump_interval: Setting<Duration>,
-    /// The directory of the spool's segments.
-    pub buffer_file_path: Setting<PathBuf>,
-    /// The directory of pipelines (`config/local/`), `user_defined_id` and `users/`.
-    pub logtail_sys_conf_dir: Setting<PathBuf>,
-    /// Most raw bytes in requests on their way.
-    pub in_flight_bytes_max: Setting<u64>,
-    /// Most raw bytes in one request.
-    pub request_bytes_max: Setting<u64>,
-    /// Most bytes in the spool.
-    pub spool_bytes_max: Setting<u64>,
-    /// Most bytes of deleted files that are held open.
-    pub pinned_bytes_max: Setting<u64>,
-    /// How long a shutdown may take.
-    pub shutdown_budget: Setting<Duration>,
-    /// How long to wait for the lock of a state directory that another agent holds.
-    pub state_lock_wait: Setting<Duration>,
-    /// The node's name in records; `None`: the host's `/etc/hostname`.
-    pub node_name: Setting<Option<String>>,
-    /// Further places where state of an earlier agent is looked for.
-    pub old_state_dirs: Setting<Vec<PathBuf>>,
-    /// What to do where state existed and cannot be read.
-    pub on_lost_state: Setting<OnLostState>,
-    /// Refuse state on a file system that dies with the container.
-    pub require_durable_state: Setting<bool>,
-    /// The address of the admin endpoint; `None`: off.
-    pub admin: Setting<Option<String>>,
-    /// Tags from the agent's environment, as (name, value).
-    pub env_tags: Setting<Vec<(String, String)>>,
-    /// Account ids.
-    pub user_ids: Vec<Setting<String>>,
-    /// Ids of machine groups.
-    pub user_defined_ids: Vec<Setting<String>>,
-    /// Sentences for the log, to be said once at start.
-    pub notes: Vec<String>,
-}
-
 /// Variables of LoongCollector that would change records and that irontail does not read.
 const REFUSED_VARIABLES: [&str; 2] = ["ALIYUN_LOG_FILE_TAGS", "LOONG_FILE_TAGS"];
 
@@ -131,11 +83,12 @@ impl Parameters {
             env,
             file: document.as_ref().map(|(path, map)| (*path, map)),
             working_dir,
+            definitions: DEFINITIONS,
             errors: Vec::new(),
             notes: Vec::new(),
         };
         if let Some((path, map)) = &document {
-            read::judge_keys(path, map, &mut resolver);
+            reader::judge_keys(path, map, &mut resolver);
         }
         for name in REFUSED_VARIABLES {
             if env(name).is_some_and(|words| !words.is_empty()) {
@@ -143,7 +96,10 @@ impl Parameters {
                 resolver.errors.push(Error::Environment { name: name.into(), problem });
             }
         }
-        let mut parameters = read::read(&mut resolver, command_line);
+        let mut parameters = Parameters::read(&mut Reader::new(&mut resolver, command_line));
+        let dir = &parameters.logtail_sys_conf_dir.value;
+        parameters.user_ids = identity::user_ids(env, dir, &mut resolver.notes);
+        parameters.user_defined_ids = identity::user_defined_ids(env, dir, &mut resolver.notes);
         parameters.notes = resolver.notes;
         if resolver.errors.is_empty() { Ok(parameters) } else { Err(resolver.errors) }
     }
@@ -158,7 +114,7 @@ impl Parameters {
         command_line: &CommandLine,
         working_dir: &Path,
     ) -> Result<Parameters, Vec<Error>> {
-        let named = definition("config")
+        let named = CONFIG
             .environment
             .iter()
             .find_map(|&name| Some((name, env(name).filter(|words| !words.is_empty())?)));
@@ -178,11 +134,6 @@ impl Parameters {
             }
             Err(error) => Err(vec![error]),
         }
-    }
-
-    /// The directory of pipelines: `config/local` of `logtail_sys_conf_dir`.
-    pub fn local_pipelines(&self) -> PathBuf {
-        self.logtail_sys_conf_dir.value.join("config/local")
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::Environment;
-use super::definition::{Definition, definition};
+use super::definition::Definition;
 use crate::error::Error;
 use crate::origin::{Origin, Setting};
 
@@ -49,6 +49,7 @@ pub(super) struct Resolver<'a> {
     pub(super) env: Environment<'a>,
     pub(super) file: Option<(&'a Path, &'a Map<String, Value>)>,
     pub(super) working_dir: &'a Path,
+    pub(super) definitions: &'static [Definition],
     pub(super) errors: Vec<Error>,
     pub(super) notes: Vec<String>,
 }
@@ -63,7 +64,11 @@ impl<'a> Resolver<'a> {
         default: T,
         read: impl FnOnce(&Raw<'a>) -> Result<T, String>,
     ) -> Setting<T> {
-        let definition = definition(name);
+        let definition = self
+            .definitions
+            .iter()
+            .find(|definition| definition.name == name)
+            .expect("every parameter that is read has a row in the table");
         if let Some(value) = flag {
             let flag = definition.flag.unwrap_or(name).to_owned();
             return Setting { value, origin: Origin::CommandLine(flag) };

@@ -1,12 +1,13 @@
 //! Parameters as text, for `irontail check`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::OnLostState;
 use super::values::show_bytes;
-use super::{OnLostState, Parameters};
-use crate::duration;
 use crate::origin::{Origin, Setting};
+use crate::section::duration;
 
 /// One line of `irontail check`; printing it gives that line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,49 +36,43 @@ impl fmt::Display for OnLostState {
     }
 }
 
-fn entry<T>(name: &'static str, setting: &Setting<T>, show: impl Fn(&T) -> String) -> Entry {
+pub(super) fn entry<T>(
+    name: &'static str,
+    setting: &Setting<T>,
+    show: impl Fn(&T) -> String,
+) -> Entry {
     Entry { name, value: show(&setting.value), origin: setting.origin.clone() }
 }
 
-impl Parameters {
-    /// Every parameter as text, in the order of the reference.
-    pub fn entries(&self) -> Vec<Entry> {
-        let path = |path: &PathBuf| path.display().to_string();
-        let bytes = |size: &u64| show_bytes(*size);
-        let text = |text: &String| text.clone();
-        let time = |time: &std::time::Duration| duration::show(*time);
-        let paths = |paths: &Vec<PathBuf>| {
-            let texts: Vec<String> = paths.iter().map(path).collect();
-            if texts.is_empty() { "none".into() } else { texts.join(", ") }
-        };
-        let tags = |tags: &Vec<(String, String)>| {
-            let names: Vec<&str> = tags.iter().map(|(name, _)| name.as_str()).collect();
-            if names.is_empty() { "none".into() } else { names.join(", ") }
-        };
-        let or = |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.into());
-        let mut entries = vec![
-            entry("state_dir", &self.state_dir, path),
-            entry("user_config_file_path", &self.user_config_file_path, path),
-            entry("docker_file_cache_path", &self.docker_file_cache_path, path),
-            entry("check_point_filename", &self.check_point_filename, path),
-            entry("check_point_dump_interval", &self.check_point_dump_interval, time),
-            entry("buffer_file_path", &self.buffer_file_path, path),
-            entry("logtail_sys_conf_dir", &self.logtail_sys_conf_dir, path),
-            entry("in_flight_bytes_max", &self.in_flight_bytes_max, bytes),
-            entry("request_bytes_max", &self.request_bytes_max, bytes),
-            entry("spool_bytes_max", &self.spool_bytes_max, bytes),
-            entry("pinned_bytes_max", &self.pinned_bytes_max, bytes),
-            entry("shutdown_budget", &self.shutdown_budget, time),
-            entry("state_lock_wait", &self.state_lock_wait, time),
-            entry("node_name", &self.node_name, |name| or(name, "the host's /etc/hostname")),
-            entry("old_state_dirs", &self.old_state_dirs, paths),
-            entry("on_lost_state", &self.on_lost_state, OnLostState::to_string),
-            entry("require_durable_state", &self.require_durable_state, bool::to_string),
-            entry("admin", &self.admin, |address| or(address, "off")),
-            entry("env_tags", &self.env_tags, tags),
-        ];
-        entries.extend(self.user_ids.iter().map(|id| entry("user_id", id, text)));
-        entries.extend(self.user_defined_ids.iter().map(|id| entry("user_defined_id", id, text)));
-        entries
-    }
+pub(super) fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+pub(super) fn paths(paths: &[PathBuf]) -> String {
+    list(paths.iter().map(|one| path(one)).collect())
+}
+
+/// Tags by their names: a value may be what others should not read.
+pub(super) fn names(tags: &[(String, String)]) -> String {
+    list(tags.iter().map(|(name, _)| name.clone()).collect())
+}
+
+fn list(texts: Vec<String>) -> String {
+    if texts.is_empty() { "none".into() } else { texts.join(", ") }
+}
+
+pub(super) fn bytes(size: &u64) -> String {
+    show_bytes(*size)
+}
+
+pub(super) fn count(count: &u64) -> String {
+    count.to_string()
+}
+
+pub(super) fn time(time: &Duration) -> String {
+    duration::show(*time)
+}
+
+pub(super) fn or(value: &Option<String>, none: &str) -> String {
+    value.clone().unwrap_or_else(|| none.into())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::OnLostState;
 use super::resolver::{Raw, split_paths};
-use crate::duration;
+use crate::section::duration;
 
 /// The longest node name: what the kernel allows a host name (HOST_NAME_MAX) four times over.
 const NODE_NAME_BYTES_MAX: usize = 256;
@@ -22,6 +22,13 @@ pub(super) fn bytes(raw: &Raw<'_>, range: RangeInclusive<u64>) -> Result<u64, St
             show_bytes(*range.end())
         )
     })
+}
+
+pub(super) fn count(raw: &Raw<'_>, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let count = raw.number().or_else(|| raw.text().and_then(|text| text.trim().parse().ok()));
+    count
+        .filter(|count| range.contains(count))
+        .ok_or_else(|| format!("must be a number from {} to {}", range.start(), range.end()))
 }
 
 fn parse_bytes(text: &str) -> Option<u64> {

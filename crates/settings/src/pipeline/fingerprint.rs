@@ -7,8 +7,10 @@
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::container::{Condition, ContainerFilters, Expected, Pattern};
-use super::{ExcludePattern, FileInput, Input, Pipeline, StdioInput, Target};
+use super::{
+    Condition, ContainerFilters, ExcludePattern, Expected, FileInput, Input, Pattern, Pipeline,
+    StdioInput,
+};
 
 impl Pipeline {
     /// Names the default state directory of `irontail collect`: the same absolute patterns (in
@@ -40,13 +42,7 @@ impl Pipeline {
             Input::File(file) => (&file.tags, &file.offset_key, file.containers.as_ref()),
             Input::ContainerStdio(stdio) => (&stdio.tags, &None, Some(&stdio.containers)),
         };
-        let kind = match &flusher.target {
-            Target::Stdout => "stdout",
-            Target::File(_) => "file",
-            Target::Http(_) => "http",
-            Target::Blackhole => "blackhole",
-        };
-        hash(&json!({
+        let mut shape = json!({
             "topic": self.global.topic,
             "host_name_tag": self.global.host_name_tag,
             "agent_env_tags": self.global.env_tags,
@@ -55,8 +51,13 @@ impl Pipeline {
             "label_tags": containers.map(|containers| &containers.k8s_label_tags),
             "env_tags": containers.map(|containers| &containers.env_tags),
             "record_id_key": flusher.record_id_key,
-            "kind": kind,
-        }))
+        });
+        if let (Value::Object(shape), Value::Object(own)) =
+            (&mut shape, flusher.destination.shape())
+        {
+            shape.extend(own);
+        }
+        hash(&shape)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::tags::renamed;
-use crate::foreign::{Foreign, Plain, no_effect, only, refused};
+use super::input::renamed;
 use crate::section::Section;
+use crate::section::foreign::{Foreign, Plain, no_effect, only, refused};
 
 /// `global`.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,36 +2,32 @@
 //! immutable after. The schema is LoongCollector's: each part's reader stands beside its value.
 //! Not here: which files hold pipelines (`load.rs`), what a pattern matches.
 
-mod container;
-mod file_input;
+mod destination;
 mod fingerprint;
-mod flusher;
 mod global;
-mod http;
+mod input;
 mod names;
-mod pattern;
 mod plugins;
+mod processor;
 mod read;
-mod reading;
-mod secret;
-mod stdio_input;
-mod tags;
+mod surroundings;
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub use container::{Condition, ContainerFilters, ContainerSelection, Expected, Pattern};
-pub use file_input::FileInput;
-pub use flusher::{FileTarget, FlusherConfig, Rotation, Target};
+pub use destination::{Destination, Destinations, FlusherConfig};
 pub use global::Global;
-pub use http::{HttpTarget, Tls};
-pub use pattern::{ExcludePattern, FilePattern};
-pub use secret::{Authentication, SecretSource};
-pub use stdio_input::StdioInput;
-pub use tags::TagNames;
+pub use input::{
+    Condition, ContainerFilters, ContainerSelection, ExcludePattern, Expected, FileInput,
+    FilePattern, FirstStart, Input, Pattern, RotatedPattern, StdioInput, TagNames,
+};
+pub use plugins::Plugin;
+pub use processor::{Plugins, ProcessorConfig, Processors, Stage, read_processor};
+pub(crate) use surroundings::home;
+pub use surroundings::{CheckMultiline, Surroundings};
 
-pub(crate) use read::{Outcome, Surroundings, read_pipeline};
+pub(crate) use read::{Outcome, read_pipeline};
 
 /// One pipeline: one input, one or more flushers.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,29 +42,13 @@ pub struct Pipeline {
     pub global: Global,
     /// What it collects.
     pub input: Input,
+    /// What becomes of a record, in order.
+    pub processors: Vec<ProcessorConfig>,
     /// Where it sends to; at least one.
     pub flushers: Vec<FlusherConfig>,
     /// The document as the operator wrote it, for the saved configuration. It holds no secret:
     /// the schema takes only references to them.
     pub document: Value,
-}
-
-/// What a pipeline collects.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// `input_file`.
-    File(FileInput),
-    /// `input_container_stdio`.
-    ContainerStdio(StdioInput),
-}
-
-/// Where reading of a file begins that existed before the pipeline's first start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FirstStart {
-    /// At its first byte.
-    Beginning,
-    /// This many bytes before its end (`TailSizeKB`).
-    Tail(u64),
 }
 
 impl Pipeline {

@@ -1,14 +1,21 @@
 //! The names of LoongCollector's plugins: which ones irontail has, and which ones it knows well
 //! enough to say that it has not. Source: that project's overview of plugins, August 2026.
 
+use super::surroundings::Surroundings;
 use crate::error::Error;
-use crate::nearest::nearest;
 use crate::section::Section;
+use crate::section::nearest::nearest;
 
-/// One kind of plugin.
+/// A plugin that irontail has: its `Type`, and what reads its keys.
+pub struct Plugin<T> {
+    /// Its name.
+    pub name: &'static str,
+    /// From a section to the plugin; `None` where something is wrong, which is reported then.
+    pub read: fn(&Section<'_>, &Surroundings<'_>) -> Option<T>,
+}
+
+/// One kind of plugin, as far as LoongCollector has more of it than irontail.
 pub(crate) struct Kind {
-    /// What irontail has.
-    have: &'static [&'static str],
     /// What LoongCollector has beside, with blanks between the names.
     known: &'static str,
     /// What to do instead.
@@ -16,7 +23,6 @@ pub(crate) struct Kind {
 }
 
 pub(crate) const INPUTS: Kind = Kind {
-    have: &["input_file", "input_container_stdio"],
     known: "
         input_agentsight input_command input_cpu_profiling input_file_security
         input_forward input_host_meta input_host_monitor input_internal_alarms
@@ -33,7 +39,6 @@ pub(crate) const INPUTS: Kind = Kind {
 };
 
 pub(crate) const PROCESSORS: Kind = Kind {
-    have: &[],
     known: "
         processor_add_fields processor_anchor processor_appender processor_base64_decoding
         processor_base64_encoding processor_cloud_meta processor_csv processor_default
@@ -50,37 +55,41 @@ pub(crate) const PROCESSORS: Kind = Kind {
         processor_split_string processor_spl processor_string_replace processor_strptime
         processor_timestamp_filter_native
     ",
-    instead: "records go out as the lines are: remove it and parse at the destination",
+    instead: "use one of irontail's own, or parse at the destination",
 };
 
 pub(crate) const FLUSHERS: Kind = Kind {
-    have: &["flusher_stdout", "flusher_file", "flusher_http", "flusher_blackhole"],
     known: "
-        flusher_checker flusher_clickhouse flusher_doris flusher_elasticsearch
-        flusher_grpc flusher_kafka flusher_kafka_native flusher_kafka_v2 flusher_loki
+        flusher_checker flusher_doris
+        flusher_grpc flusher_kafka flusher_kafka_native flusher_kafka_v2
         flusher_otlp flusher_otlp_http flusher_otlp_log flusher_otlp_native
-        flusher_prometheus flusher_pulsar flusher_sleep flusher_sls flusher_statistics
+        flusher_prometheus flusher_pulsar flusher_sleep flusher_statistics
     ",
     instead: "send with flusher_http, flusher_file or flusher_stdout",
 };
 
 impl Kind {
-    /// The `Type` of a plugin, where irontail has it.
-    pub(crate) fn read<'a>(&self, section: &Section<'a>) -> Option<&'a str> {
+    /// The plugin that a section asks for, out of those that there are. What has been added to
+    /// `have` need not be taken from the names that are only known.
+    pub(crate) fn find<'p, T>(
+        &self,
+        section: &Section<'_>,
+        have: &'p [Plugin<T>],
+    ) -> Option<&'p Plugin<T>> {
         let name = section.required_text("Type")?;
-        if self.have.contains(&name) {
-            return Some(name);
+        if let Some(plugin) = have.iter().find(|plugin| plugin.name == name) {
+            return Some(plugin);
         }
         if self.known.split_whitespace().any(|known| known == name) {
             section.refuse("Type", Some(name), self.instead);
             return None;
         }
-        let known = self.have.iter().copied().chain(self.known.split_whitespace());
+        let ours = have.iter().map(|plugin| plugin.name);
         section.report().error(Error::UnknownType {
             path: section.report().path.clone(),
             key: section.key("Type"),
             name: name.chars().take(NAME_CHARS_MAX).collect(),
-            nearest: nearest(name, known).map(str::to_owned),
+            nearest: nearest(name, ours.chain(self.known.split_whitespace())).map(str::to_owned),
         });
         None
     }

@@ -1,37 +1,15 @@
 //! The top of a pipeline's document: which parts it must have, and how many of each.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Map, Value};
 
-use super::flusher::number_equal_names;
-use super::plugins::{INPUTS, PROCESSORS};
-use super::{FileInput, FlusherConfig, Global, Input, Pipeline, StdioInput, names};
+use super::destination::number_equal_names;
+use super::plugins::{INPUTS, Plugin};
+use super::processor::{Plugins, ProcessorConfig};
+use super::surroundings::Surroundings;
+use super::{Destinations, FileInput, FlusherConfig, Global, Input, Pipeline, StdioInput, names};
 use crate::error::Error;
-use crate::foreign::{Foreign, refused};
+use crate::section::foreign::{Foreign, refused};
 use crate::section::{Report, Section, kind};
-
-/// What a reader must know that is not in the document.
-pub(crate) struct Surroundings<'a> {
-    /// Where relative paths begin.
-    pub(crate) working_dir: &'a Path,
-    /// How many entries `FilePaths` may have.
-    pub(crate) file_paths_max: usize,
-    /// Whether `flusher_file` rotates.
-    pub(crate) rotates_outputs: bool,
-}
-
-impl Surroundings<'_> {
-    /// As LoongCollector takes 1 to 10 entries of `FilePaths`.
-    pub(crate) fn of_a_file(working_dir: &Path) -> Surroundings<'_> {
-        Surroundings { working_dir, file_paths_max: 10, rotates_outputs: true }
-    }
-
-    /// A path as written, from the working directory, without empty and `.` components.
-    pub(crate) fn absolute(&self, path: &str) -> PathBuf {
-        self.working_dir.join(path).components().collect()
-    }
-}
 
 /// What a document is.
 pub(crate) enum Outcome {
@@ -42,6 +20,18 @@ pub(crate) enum Outcome {
     /// Neither: the report says what is wrong.
     Wrong,
 }
+
+/// The inputs.
+const INPUT_PLUGINS: [Plugin<Input>; 2] = [
+    Plugin {
+        name: "input_file",
+        read: |section, around| Some(Input::File(FileInput::read(section, around))),
+    },
+    Plugin {
+        name: "input_container_stdio",
+        read: |section, _| Some(Input::ContainerStdio(StdioInput::read(section))),
+    },
+];
 
 const FOREIGN: [Foreign; 2] = [
     refused("aggregators", "requests are filled by size alone: remove the key"),
@@ -54,6 +44,7 @@ pub(crate) fn read_pipeline(
     document: &Value,
     report: &Report,
     around: &Surroundings<'_>,
+    plugins: Plugins,
 ) -> Outcome {
     let Some(map) = top(document, report) else { return Outcome::Wrong };
     let section = Section::new(report, String::new(), map);
@@ -63,10 +54,8 @@ pub(crate) fn read_pipeline(
     let create_time = section.number("createTime", 0..=u64::MAX).unwrap_or(0);
     let global = section.section("global").map(|global| Global::read(&global)).unwrap_or_default();
     let input = input(&section, around);
-    for processor in section.sections("processors").unwrap_or_default() {
-        PROCESSORS.read(&processor);
-    }
-    let flushers = flushers(&section, around);
+    let processors = processors(&section, around, plugins);
+    let flushers = flushers(&section, around, plugins.destinations);
     section.foreign(&FOREIGN);
     section.finish();
     let Some(input) = input else { return Outcome::Wrong };
@@ -76,6 +65,7 @@ pub(crate) fn read_pipeline(
         create_time,
         global,
         input,
+        processors,
         flushers,
         document: document.clone(),
     };
@@ -122,17 +112,36 @@ fn input(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Input> {
         1 => {}
         n => section.wrong("inputs", format!("must have one entry, not {n}: make a pipeline each")),
     }
-    let mut read = inputs.iter().map(|input| match INPUTS.read(input)? {
-        "input_file" => Some(Input::File(FileInput::read(input, around))),
-        _ => Some(Input::ContainerStdio(StdioInput::read(input))),
-    });
+    let mut read =
+        inputs.iter().map(|input| (INPUTS.find(input, &INPUT_PLUGINS)?.read)(input, around));
     let first = read.next().flatten();
     // The others are read for what is wrong with them.
     read.for_each(drop);
     first
 }
 
-fn flushers(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<FlusherConfig> {
+fn processors(
+    section: &Section<'_>,
+    around: &Surroundings<'_>,
+    plugins: Plugins,
+) -> Vec<ProcessorConfig> {
+    let n = section.len("processors").unwrap_or(0);
+    if n > PROCESSORS_MAX {
+        section.wrong("processors", format!("must have at most {PROCESSORS_MAX} entries, not {n}"));
+    }
+    let sections = section.sections("processors").unwrap_or_default();
+    let read = |one| ProcessorConfig::read(one, around, plugins.processors);
+    sections.iter().filter_map(read).collect()
+}
+
+/// The most processors of one pipeline.
+const PROCESSORS_MAX: usize = 64;
+
+fn flushers(
+    section: &Section<'_>,
+    around: &Surroundings<'_>,
+    destinations: &Destinations,
+) -> Vec<FlusherConfig> {
     if !section.has("flushers") {
         section.wrong("flushers", "is missing: name at least one flusher");
     }
@@ -141,12 +150,10 @@ fn flushers(section: &Section<'_>, around: &Surroundings<'_>) -> Vec<FlusherConf
     if !(1..=FLUSHERS_MAX).contains(&n) {
         section.wrong("flushers", format!("must have 1 to {FLUSHERS_MAX} entries, not {n}"));
     }
-    let mut flushers: Vec<(FlusherConfig, String)> = sections
-        .iter()
-        .filter_map(|one| Some((FlusherConfig::read(one, around)?, one.text_of_all())))
-        .collect();
+    let mut flushers: Vec<FlusherConfig> =
+        sections.iter().filter_map(|one| FlusherConfig::read(one, around, destinations)).collect();
     number_equal_names(&mut flushers);
-    flushers.into_iter().map(|(flusher, _)| flusher).collect()
+    flushers
 }
 
 /// The most flushers of one pipeline: each has its own threads.

@@ -36,7 +36,7 @@ impl Place {
     /// Loads `sources` (names below the directory) and `config/local`.
     pub fn load(&self, sources: &[&str]) -> Loaded {
         let sources: Vec<PathBuf> = sources.iter().map(PathBuf::from).collect();
-        load(&sources, &self.local(), self.path())
+        load(&sources, &self.local(), self.path(), &flusher::DESTINATIONS)
     }
 }
 

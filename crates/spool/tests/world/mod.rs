@@ -85,6 +85,7 @@ impl Books {
 
     pub fn options(&self) -> Options {
         Options {
+            named: std::collections::BTreeSet::new(),
             limit_bytes: 120_000,
             segment_bytes: 20_000,
             lowest_live: self.lowest_live,

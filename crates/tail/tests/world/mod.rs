@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)] // a test
 #![allow(clippy::disallowed_methods)] // writes, renames and removes the files that are followed
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use record::{Anchor, FileSeen, FileUid, NodeId, Progress, lines};
 use tail::{
-    Cut, Event, Excludes, Foreign, Framing, Options, Pattern, Raw, Reader, SavedFile, Source, Tail,
-    Target, Tree,
+    Cut, Event, Excludes, Foreign, Framing, Options, Pattern, Raw, Reader, RotatedPattern,
+    SavedFile, Source, Tail, Target, Tree,
 };
 
 /// The flush timeout of every target.
@@ -29,6 +29,8 @@ pub struct World {
     pub tail: Option<Tail>,
     pub same_boot: bool,
     pub descriptors_max: usize,
+    pub finished_max: usize,
+    pub files_max: usize,
     pub foreign: Vec<Foreign>,
     pub never_read: Vec<PathBuf>,
     /// Mounted at every start.
@@ -37,13 +39,19 @@ pub struct World {
     pub unmounts: Vec<PathBuf>,
     patterns: Vec<(String, i64)>,
     excludes: Vec<String>,
+    /// `RotatedFilePaths`.
+    pub rotated: Vec<String>,
     readers: BTreeMap<Generation, Reader>,
     /// What an agent has journaled.
-    progress: BTreeMap<Generation, Progress>,
+    pub progress: BTreeMap<Generation, Progress>,
     seen: BTreeMap<Generation, FileSeen>,
     is_first_start: bool,
     /// Whether readers take what they are offered.
     pub reads: bool,
+    /// Whether a reader reads only when it is offered itself.
+    pub is_strict: bool,
+    /// What was offered while `reads` was off, as in the ready queue of senders that are busy.
+    offered: BTreeSet<Generation>,
     /// Records as (name of the file under which it is collected, text), in order.
     pub records: Vec<(String, String)>,
     /// Events in short, but for growth.
@@ -60,17 +68,22 @@ impl World {
             tail: None,
             same_boot: true,
             descriptors_max: 1000,
+            finished_max: 1000,
+            files_max: 200_000,
             foreign: Vec::new(),
             never_read: Vec::new(),
             mounts: Vec::new(),
             unmounts: Vec::new(),
             patterns: patterns.iter().map(|pattern| (pattern.to_string(), -1)).collect(),
             excludes: Vec::new(),
+            rotated: Vec::new(),
             readers: BTreeMap::new(),
             progress: BTreeMap::new(),
             seen: BTreeMap::new(),
             is_first_start: true,
             reads: true,
+            is_strict: false,
+            offered: BTreeSet::new(),
             records: Vec::new(),
             events: Vec::new(),
             cuts: Vec::new(),
@@ -137,13 +150,16 @@ impl World {
             let progress = self.progress.get(generation).cloned().unwrap_or_default();
             SavedFile {
                 seen: seen.clone(),
-                settled: progress.acked.covered_from(0),
+                acknowledged: progress.acked.covered_from(0),
                 anchors: progress.anchors,
+                gone_for: Duration::ZERO,
             }
         });
         let mut options = Options::new(NodeId(1));
         options.same_boot = self.same_boot;
         options.descriptors_max = self.descriptors_max;
+        options.finished_max = self.finished_max;
+        options.files_max = self.files_max;
         options.never_read = self.never_read.clone();
         // Polling costs nothing here, so that it happens as often as it may.
         options.clock = || Duration::ZERO;
@@ -157,6 +173,8 @@ impl World {
         self.tail = Some(tail);
         self.events.clear();
         for _ in 0..10_000 {
+            // Looks that failed are repeated after a while.
+            self.now += Duration::from_millis(u64::from(self.is_strict));
             self.poll();
             if self.events.iter().any(|event| event == "Restored") {
                 self.is_first_start = false;
@@ -175,6 +193,7 @@ impl World {
             id,
             patterns: patterns.collect(),
             excludes: Excludes::parse(&[], &self.excludes, &[]).unwrap(),
+            rotated: self.rotated.iter().map(|text| RotatedPattern::parse(text).unwrap()).collect(),
             flush_timeout: FLUSH,
         }
     }
@@ -194,20 +213,26 @@ impl World {
     pub fn stop(&mut self) {
         self.tail = None;
         self.readers.clear();
+        self.offered.clear();
     }
 
     /// Lets time pass, polling as often as the tail wants, at most each 10 ms.
     pub fn run(&mut self, time: Duration) {
+        self.run_in_steps(time, Duration::from_millis(10));
+    }
+
+    /// The same, polling at most each `step`.
+    pub fn run_in_steps(&mut self, time: Duration, step: Duration) {
         let end = self.now + time;
         while self.now < end {
             let due = self.tail.as_ref().unwrap().next_due();
-            self.now = due.max(self.now + Duration::from_millis(10)).min(end);
+            self.now = due.max(self.now + step).min(end);
             self.poll();
         }
     }
 
     /// Lets so much time pass that everything that happened is seen.
-    pub fn settle(&mut self) {
+    pub fn poll_until_quiet(&mut self) {
         self.run(Duration::from_millis(800));
     }
 
@@ -240,14 +265,18 @@ impl World {
                 let reader = Reader::new(Arc::clone(&source), progress, FLUSH, Framing::Lines);
                 // A further target reads what is read.
                 self.readers.entry(generation).or_insert(reader);
-                self.read_in_order();
+                self.offer(generation);
                 let known = if found.known { " known" } else { "" };
                 let member = if found.member { " member" } else { "" };
                 let is_late = found.at_start && !self.is_first_start;
                 let at_start = if is_late && !found.known { " at start" } else { "" };
                 format!("Found {name} {}{known}{member}{at_start}", source.generation())
             }
-            Event::Grew(_) => return self.read_in_order(),
+            Event::Grew(source) => return self.offer((source.uid(), source.generation())),
+            Event::Stranger(seen) => {
+                self.seen.insert((seen.uid, seen.generation), seen);
+                return;
+            }
             Event::Seen(source) => {
                 self.see(&source);
                 return;
@@ -270,7 +299,11 @@ impl World {
             Event::Missing(seen) => format!("Missing {}", self.short(&seen.real)),
             Event::Skipped { path, reason } => format!("Skipped {} {reason:?}", self.short(&path)),
             Event::Unreadable { path, .. } => format!("Unreadable {}", self.short(&path)),
-            Event::Gone { last, .. } => format!("Gone {last}"),
+            Event::Gone { uid, generation, last } => {
+                self.progress.remove(&(uid, generation));
+                self.seen.remove(&(uid, generation));
+                format!("Gone {last}")
+            }
             Event::Listed { target } => format!("Listed {target}"),
             Event::Restored => "Restored".to_string(),
             other => format!("{other:?}"),
@@ -284,6 +317,14 @@ impl World {
         seen
     }
 
+    fn offer(&mut self, generation: Generation) {
+        match self.is_strict {
+            true if !self.reads => _ = self.offered.insert(generation),
+            true => self.read(generation),
+            false => self.read_in_order(),
+        }
+    }
+
     /// Reads all of a source that is there and acknowledges it.
     fn read(&mut self, generation: Generation) {
         let Some(reader) = self.readers.get(&generation).filter(|_| self.reads) else { return };
@@ -293,17 +334,23 @@ impl World {
         loop {
             self.raw.clear();
             let read = reader.read(&mut self.raw, 64 * 1024, self.now);
-            progress.acked.merge(&reader.take_unwanted());
+            progress.acked.merge(&reader.take_unwanted().spans);
             let Ok(Some(piece)) = read else { break };
             for (_, line) in lines(&self.raw) {
                 self.records.push((name.clone(), String::from_utf8_lossy(line).into_owned()));
             }
             progress.acked.insert(piece.start, piece.end);
             progress.anchors.push(Anchor { offset: piece.end, hash: piece.anchor });
-            source.settle(progress.acked.covered_from(0));
+            source.acknowledge(progress.acked.covered_from(0));
         }
         let seen = source.seen();
         self.seen.insert(generation, seen);
+    }
+
+    /// Reads what was offered one by one while `reads` was off, and nothing else.
+    pub fn read_offered(&mut self) {
+        self.reads = true;
+        std::mem::take(&mut self.offered).into_iter().for_each(|offered| self.read(offered));
     }
 
     /// Reads what was offered while `reads` was off.

@@ -1,5 +1,5 @@
 //! Protocol-buffer messages by field numbers (the encoding of proto3): written field by field,
-//! read as a list of fields. Only what the calls use: numbers, texts and messages.
+//! read as a list of fields. Only what its users have: numbers, texts and messages.
 
 /// A message in the making. Empty and zero fields are left out, as proto3 does.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +83,11 @@ pub(crate) fn fields(mut message: &[u8]) -> Option<Vec<(u32, Value<'_>)>> {
         let key = varint(&mut message)?;
         let value = match key & 7 {
             0 => Value::Number(varint(&mut message)?),
+            1 => {
+                let (number, rest) = message.split_first_chunk()?;
+                message = rest;
+                Value::Number(u64::from_le_bytes(*number))
+            }
             2 => {
                 let len = usize::try_from(varint(&mut message)?).ok()?;
                 let (bytes, rest) = message.split_at_checked(len)?;
@@ -130,6 +135,13 @@ mod tests {
         assert_eq!((found[1].0, found[1].1.text()), (16, "a".into()));
         let Value::Bytes(entry) = found[2].1 else { panic!("{found:?}") };
         assert_eq!(fields(entry).unwrap()[1], (2, Value::Bytes(b"v")));
+    }
+
+    #[test]
+    fn fixed_numbers_are_read() {
+        let found = fields(&[0x09, 1, 2, 0, 0, 0, 0, 0, 0, 0x08, 5]);
+        assert_eq!(found, Some(vec![(1, Value::Number(513)), (1, Value::Number(5))]));
+        assert_eq!(fields(&[0x09, 1, 2, 0, 0]), None);
     }
 
     #[test]

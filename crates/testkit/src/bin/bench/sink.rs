@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use testkit::{Destination, Faults, Keeper, Request, Tally, ndjson};
+use testkit::{Destination, Faults, Keeper, Reply, Request, Tally, ndjson};
 
 /// How a line begins that carries the time at which it was written, in nanoseconds since 1970.
 pub const STAMP: &[u8] = b"written=";
@@ -21,7 +21,7 @@ struct Counted {
 }
 
 impl Keeper for Counter {
-    fn receive(&self, request: &Request, _stored: bool) {
+    fn receive(&self, request: &Request, _stored: bool) -> Reply {
         let arrival = since_1970();
         let body = request.plain_body().expect("the agent's bodies can be unpacked");
         let tally = Tally::of_body(&body);
@@ -29,6 +29,7 @@ impl Keeper for Counter {
         let mut counted = self.0.lock().expect("no holder panics");
         counted.tally.merge(&tally);
         counted.latencies.extend(latencies);
+        Reply::status(200)
     }
 
     fn answered(&self, _request: &Request) {}

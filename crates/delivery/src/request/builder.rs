@@ -1,0 +1,307 @@
+//! Making a request: raw bytes read from files, encoded while they are in the processor's cache,
+//! and the bounds that fix what it is.
+//!
+//! A record that a rotation cut in two is encoded once, as one: bytes of a format whose records may
+//! go on in the next file wait until it is known whether they do. Encoding is a function of
+//! the bounds and the bytes, so that a resend makes the same request.
+//! Not here: which files are read (`sender.rs`, `spiller.rs`).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use flusher::{Flusher, Piece};
+use record::{Bounds, RECORD_BYTES_MAX, REQUEST_RANGES_MAX, Range};
+use tail::Source;
+
+use crate::delivery::delivery::{Delivery, DeliveryConfig};
+use crate::delivery::queue::FileReader;
+use crate::meter::counters::{Counter, First, LossReason};
+use crate::meter::meter::Meter;
+use crate::records::runs::{format, goes_on, is_open, joins};
+use crate::records::stages::Stages;
+use crate::request::request::{Buffers, Origin, Request};
+use crate::stores::LeftOut;
+
+/// How many bytes one file gives in its turn.
+pub const QUANTUM_BYTES: usize = 64 * 1024;
+
+/// Short lines make a body many times as long as its raw bytes: it is sent at this ratio.
+const BODY_PER_RAW_MAX: usize = 2;
+
+/// A record may go on through so many files.
+const RUN_FILES_MAX: usize = 8;
+
+/// How a turn ended.
+pub enum Took {
+    /// The file has more.
+    More,
+    /// The file has no more now.
+    All,
+    /// The file's last record goes on in the one that took its name, and has not ended there yet.
+    Waits,
+    /// The file could not be read; nothing was taken.
+    Failed(tail::Error),
+}
+
+/// What came of a turn.
+pub struct Turn {
+    /// How it ended.
+    pub took: Took,
+    /// Other files of the family that were read too, and have more.
+    pub ready: Vec<Arc<FileReader>>,
+    /// What the readers passed over.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Bytes that wait to be encoded: one range, or several files of which each ends within a record
+/// that goes on in the next.
+struct Pending {
+    ranges: Vec<Range>,
+    /// Where its bytes begin and end.
+    raw: (usize, usize),
+    /// The file, where it is read for the first time.
+    source: Option<Arc<Source>>,
+}
+
+/// A request in the making.
+pub struct RequestBuilder<'a> {
+    config: &'a DeliveryConfig,
+    flusher: &'a dyn Flusher,
+    stages: &'a Stages,
+    meter: &'a Meter,
+    request: Request,
+    pending: Option<Pending>,
+    /// Whether what was encoded last ended within a record: it stays a range of its own.
+    was_open: bool,
+}
+
+impl<'a> RequestBuilder<'a> {
+    /// A request of nothing, with a timestamp in nanoseconds since 1970.
+    pub fn new(delivery: &'a Delivery, time: i64, buffers: Buffers) -> Self {
+        let Buffers { mut raw, mut body } = buffers;
+        raw.clear();
+        body.clear();
+        let Delivery { config, flusher, stages, meter, .. } = delivery;
+        let (encoding, delivery) = (config.encoding, config.key);
+        let bounds = Bounds { delivery, time, encoding, ranges: Vec::new() };
+        let (origin, journaled) = (Origin::Files, None);
+        let request = Request { bounds, raw, body, records: 0, origin, journaled };
+        let flusher = &**flusher;
+        Self { config, flusher, stages, meter, request, pending: None, was_open: false }
+    }
+
+    /// Whether it should be sent before more is read.
+    pub fn is_full(&self) -> bool {
+        let (longest, pending) = (self.config.request_bytes_max, self.pending.as_ref());
+        let ranges = self.request.bounds.ranges.len() + pending.map_or(0, |run| run.ranges.len());
+        self.request.raw.len() >= longest
+            || self.request.body.len() >= BODY_PER_RAW_MAX * longest
+            || ranges + RUN_FILES_MAX > REQUEST_RANGES_MAX
+    }
+
+    /// Takes one turn's worth of whole records from a file. Where the last one goes on in the file
+    /// that took its name, it takes a turn of that one, too. `is_last`: what cannot be had now is
+    /// not waited for.
+    pub fn take(&mut self, reader: &Arc<FileReader>, is_last: bool, now: Instant) -> Turn {
+        let from = self.request.raw.len();
+        let room = self.config.request_bytes_max.saturating_sub(from).clamp(1, QUANTUM_BYTES);
+        let mut turn = Turn { took: Took::All, ready: Vec::new(), left_out: Vec::new() };
+        match reader.read(&mut self.request.raw, 0, room, now, &mut turn.left_out) {
+            Err(error) => turn.took = Took::Failed(error),
+            Ok(None) => {}
+            Ok(Some(piece)) if piece.open => {
+                self.take_run(reader, piece, from, is_last, now, &mut turn);
+            }
+            Ok(Some(piece)) => {
+                turn.took = if piece.more { Took::More } else { Took::All };
+                self.put(reader, &piece, (from, self.request.raw.len()));
+            }
+        }
+        turn
+    }
+
+    /// Takes an open end, which begins at `from`, together with what it goes on in.
+    fn take_run(
+        &mut self,
+        reader: &Arc<FileReader>,
+        piece: tail::Piece,
+        from: usize,
+        is_last: bool,
+        now: Instant,
+        turn: &mut Turn,
+    ) {
+        let mut run = vec![(reader.clone(), piece, from)];
+        let raw = &mut self.request.raw;
+        let unfinished = loop {
+            let (last, piece, _) = &run[run.len() - 1];
+            if !piece.open {
+                break None;
+            }
+            let newer = last.newer().filter(|_| run.len() < RUN_FILES_MAX);
+            let Some(newer) = newer else {
+                // A file that vanishes has no newer one to be found any more.
+                let is_final = is_last || last.inner.source().is_vanishing();
+                break (!is_final).then_some(Took::Waits);
+            };
+            if newer.inner.position() > 0 {
+                break None;
+            }
+            let at = raw.len();
+            match newer.read(raw, at - from, QUANTUM_BYTES, now, &mut turn.left_out) {
+                Ok(Some(piece)) => run.push((newer, piece, at)),
+                Ok(None) => break (!is_last).then_some(Took::Waits),
+                Err(error) => break Some(Took::Failed(error)),
+            }
+        };
+        if let Some(took) = unfinished {
+            run.iter().for_each(|(reader, piece, _)| reader.inner.put_back(piece));
+            raw.truncate(from);
+            turn.took = took;
+            return;
+        }
+        let ends: Vec<usize> = run.iter().skip(1).map(|(.., at)| *at).collect();
+        let whole = raw.len();
+        for ((reader, piece, at), end) in run.into_iter().zip(ends.into_iter().chain([whole])) {
+            self.put(&reader, &piece, (at, end));
+            turn.ready.extend(piece.more.then_some(reader));
+        }
+    }
+
+    /// Adds a piece that was just read.
+    fn put(&mut self, reader: &FileReader, piece: &tail::Piece, (from, end): (usize, usize)) {
+        let source = reader.inner.source();
+        let range = Range {
+            file: source.uid(),
+            generation: source.generation(),
+            start: piece.start,
+            end: piece.end,
+            crc: crc32c::crc32c(&self.request.raw[from..end]),
+            anchor: piece.anchor,
+            tags: reader.tags(),
+        };
+        self.meter.counters.add(Counter::ReadBytes, range.len());
+        self.add(range, (from, end), Some(source));
+    }
+
+    /// Appends a range that was read again, for a resend or a part of a split.
+    pub fn put_again(&mut self, range: &Range, raw: &[u8]) {
+        let from = self.request.raw.len();
+        self.request.raw.extend_from_slice(raw);
+        self.add(range.clone(), (from, self.request.raw.len()), None);
+    }
+
+    /// Adds a range whose bytes are at `from..end`.
+    fn add(&mut self, range: Range, (from, end): (usize, usize), source: Option<&Arc<Source>>) {
+        if let Some(run) = &mut self.pending {
+            let last = &run.ranges[run.ranges.len() - 1];
+            let raw = &self.request.raw[run.raw.0..run.raw.1];
+            if goes_on(last, &range) && is_open(&last.tags, raw) {
+                run.ranges.push(range);
+                run.raw.1 = end;
+                return;
+            }
+            self.encode_pending();
+        }
+        if range.tags.has_lines() {
+            let source = source.map(|source| &**source);
+            return self.encode(std::slice::from_ref(&range), (from, end), source);
+        }
+        let source = source.cloned();
+        self.pending = Some(Pending { ranges: vec![range], raw: (from, end), source });
+    }
+
+    fn encode_pending(&mut self) {
+        if let Some(Pending { ranges, raw, source }) = self.pending.take() {
+            self.encode(&ranges, raw, source.as_deref());
+        }
+    }
+
+    /// Encodes ranges whose bytes are at `from..end` as one run, and adds them to the bounds.
+    fn encode(&mut self, ranges: &[Range], (from, end): (usize, usize), source: Option<&Source>) {
+        let (joins, first) = (joins(ranges), &ranges[0]);
+        let request = &mut self.request;
+        let piece = Piece {
+            raw: &request.raw[from..end],
+            file: first.file,
+            generation: first.generation,
+            start: first.start,
+            tags: &first.tags,
+            format: format(&first.tags, &joins, self.stages),
+        };
+        let encoded = self.flusher.encode(&piece, request.bounds.time, &mut request.body);
+        request.records += encoded.records;
+        for (counter, amount) in [
+            (Counter::Records, encoded.records),
+            (Counter::CutRecords, encoded.cut),
+            (Counter::ReplacedRecords, encoded.replaced),
+            (Counter::IgnoredRecords, encoded.dropped),
+            (Counter::DamagedLines, encoded.damaged),
+        ] {
+            self.meter.counters.add(counter, amount);
+        }
+        if let Some(source) = source {
+            let is_cut = first.tags.has_lines() && ends_at_a_cut(piece.raw);
+            self.count_oversized(source, encoded.cut, is_cut);
+        }
+        let raw = &self.request.raw[from..end];
+        add_to_bounds(&mut self.request.bounds.ranges, ranges, raw, self.was_open);
+        self.was_open = encoded.is_open;
+    }
+
+    /// Counts records that are longer than the longest one, by the bytes that were cut off.
+    fn count_oversized(&self, source: &Source, within: u64, at_end: bool) {
+        let counters = &self.meter.counters;
+        counters.add(Counter::CutRecords, u64::from(at_end));
+        let bytes = (within + u64::from(at_end)) * RECORD_BYTES_MAX as u64;
+        if bytes > 0 && counters.lose(LossReason::Oversized, source.uid(), bytes) > First::No {
+            let path = source.logical().display();
+            log::warn!("{path}: a record is longer than {RECORD_BYTES_MAX} bytes: it is cut");
+        }
+    }
+
+    /// The request. One that has no ranges is not worth sending.
+    pub fn finish(mut self) -> Request {
+        self.encode_pending();
+        self.request
+    }
+
+    /// A request that the journal has already, with its bytes.
+    pub fn again(
+        delivery: &'a Delivery,
+        time: i64,
+        parts: impl Iterator<Item = (&'a Range, Option<&'a [u8]>)>,
+    ) -> Request {
+        let mut builder = Self::new(delivery, time, Buffers::default());
+        for (range, raw) in parts {
+            raw.iter().for_each(|raw| builder.put_again(range, raw));
+        }
+        builder.request.origin = Origin::Again;
+        builder.finish()
+    }
+}
+
+/// Adds the ranges of what was encoded as one. A range that continues the one before is merged
+/// with it, unless that ended within a record: it is encoded alone at a resend, too.
+fn add_to_bounds(bounds: &mut Vec<Range>, ranges: &[Range], raw: &[u8], was_open: bool) {
+    match (bounds.last_mut(), ranges) {
+        (Some(last), [range]) if !was_open && follows(last, range) => {
+            last.crc = crc32c::crc32c_append(last.crc, raw);
+            (last.anchor, last.end) = (range.anchor, range.end);
+        }
+        _ => bounds.extend_from_slice(ranges),
+    }
+}
+
+/// Whether the reader ended lines where a record was too long, and not at its end.
+fn ends_at_a_cut(raw: &[u8]) -> bool {
+    if raw.len() < RECORD_BYTES_MAX || raw.ends_with(b"\n") {
+        return false;
+    }
+    !raw[raw.len() - RECORD_BYTES_MAX..].contains(&b'\n')
+}
+
+/// Whether a range continues where another one ends.
+fn follows(last: &Range, range: &Range) -> bool {
+    (last.file, last.generation, last.end) == (range.file, range.generation, range.start)
+        && Arc::ptr_eq(&last.tags, &range.tags)
+}

@@ -1,0 +1,190 @@
+//! The descriptors that files may hold open, shared by the watcher and the readers. Whoever opens a
+//! file makes way first: where the budget is used up, another file's descriptor is closed, an
+//! acknowledged one if there is any, else the one that was opened longest ago, so that files take
+//! turns. Only what can be opened again by its name is closed; what has no name any more, or is in
+//! doubt, stays open. Files that are not decided upon take turns too (`turn.rs`).
+//! Not here: when descriptors close for other reasons (`watcher/upkeep.rs`).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, Weak};
+
+use crate::Source;
+use crate::source::turn::{Closing, Turn};
+
+/// How many of the files that were opened longest ago are searched for an acknowledged one.
+const ACKNOWLEDGED_AMONG: usize = 256;
+
+/// The watcher may exceed the budget by a quarter, within these bounds: it compares the files of a
+/// family with each other, which costs least where all of them are open.
+const WATCHER_MIN: usize = 8;
+const WATCHER_MAX: usize = 128;
+
+/// By how many descriptors the watcher may exceed a budget.
+pub(crate) fn watcher_reserve(max: usize) -> usize {
+    (max / 4).clamp(WATCHER_MIN, WATCHER_MAX)
+}
+
+/// The budget, and the files that hold descriptors.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max: usize,
+    open: AtomicUsize,
+    /// Sources with an open descriptor, the one opened longest ago first. Some were closed since.
+    holders: Mutex<VecDeque<Weak<Source>>>,
+    /// Files that are not decided upon, the one opened longest ago first.
+    turns: Mutex<VecDeque<Weak<Turn>>>,
+    /// Whether one of them was closed for another.
+    are_turns_taken: AtomicBool,
+    /// Whether none of them could be closed for one that was to be read.
+    has_lacked: AtomicBool,
+}
+
+impl Budget {
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            max,
+            open: AtomicUsize::new(0),
+            holders: Mutex::default(),
+            turns: Mutex::default(),
+            are_turns_taken: AtomicBool::new(false),
+            has_lacked: AtomicBool::new(false),
+        }
+    }
+
+    /// How many descriptors are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Makes way for a descriptor of the watcher. Whether it may be opened.
+    pub(crate) fn make_way_for_watcher(&self) -> bool {
+        let most = self.max + watcher_reserve(self.max);
+        self.close_holders() || self.open() < most || self.end_turns_above(most)
+    }
+
+    /// Makes way for one more descriptor. Whether it may be opened.
+    pub(crate) fn make_way(&self) -> bool {
+        self.close_holders() || self.end_turns_above(self.max)
+    }
+
+    /// A file that is not decided upon was opened.
+    pub(crate) fn queue_turn(&self, turn: &Weak<Turn>) {
+        self.turns().push_back(Weak::clone(turn));
+    }
+
+    /// Whether files of the family that is decided upon take turns, since there are too many.
+    pub(crate) fn are_turns_taken(&self) -> bool {
+        self.are_turns_taken.load(Ordering::Relaxed)
+    }
+
+    /// A file of that family could not be opened again for want of a descriptor.
+    pub(crate) fn lacked(&self) {
+        self.has_lacked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that happened since this was asked last.
+    pub(crate) fn take_lack(&self) -> bool {
+        self.has_lacked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Another family is decided upon.
+    pub(crate) fn begin_turns(&self) {
+        self.are_turns_taken.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends turns, the longest first, until fewer than `most` descriptors are open.
+    fn end_turns_above(&self, most: usize) -> bool {
+        // Not under the lock: closing looks at files.
+        let waiting = self.turns().len();
+        for _ in 0..waiting {
+            let Some(turn) = self.turns().pop_front() else { break };
+            let Some(file) = turn.upgrade() else { continue };
+            match file.close() {
+                Closing::Done => self.are_turns_taken.store(true, Ordering::Relaxed),
+                Closing::NotNow => self.turns().push_back(turn),
+                Closing::Never => continue,
+            }
+            if self.open() < most {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn tidy_turns(&self) {
+        let mut turns = self.turns();
+        if turns.len() > 2 * self.open() + ACKNOWLEDGED_AMONG {
+            turns.retain(|turn| turn.strong_count() > 0);
+            turns.shrink_to_fit();
+        }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, VecDeque<Weak<Turn>>> {
+        self.turns.lock().expect("no holder panics")
+    }
+
+    /// Closes descriptors of sources where the budget is used up. Whether one more may be opened.
+    fn close_holders(&self) -> bool {
+        if self.open() < self.max {
+            return true;
+        }
+        let mut holders = self.holders.lock().expect("no holder panics");
+        let mut kept = VecDeque::new();
+        for is_acknowledged_only in [true, false] {
+            let most = if is_acknowledged_only { ACKNOWLEDGED_AMONG } else { usize::MAX };
+            for _ in 0..holders.len().min(most) {
+                let Some(holder) = holders.pop_front() else { break };
+                let Some(source) = holder.upgrade() else { continue };
+                let is_wanted = !is_acknowledged_only || source.is_acknowledged();
+                match is_wanted && source.close_if_reopenable() {
+                    true => source.set_held(false),
+                    false => kept.push_back(holder),
+                }
+                if self.open() < self.max {
+                    break;
+                }
+            }
+            // Those that were passed over keep their places before the others.
+            while let Some(holder) = kept.pop_back() {
+                holders.push_front(holder);
+            }
+            if self.open() < self.max {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A source opened its descriptor.
+    pub(crate) fn hold(&self, source: &Weak<Source>) {
+        self.holders.lock().expect("no holder panics").push_back(Weak::clone(source));
+    }
+
+    /// Closes what exceeds the budget, and forgets sources that are gone or closed.
+    pub(crate) fn tidy(&self) {
+        if self.open() > self.max {
+            self.make_way();
+        }
+        self.tidy_turns();
+        let mut holders = self.holders.lock().expect("no holder panics");
+        if holders.len() <= 2 * self.open() + ACKNOWLEDGED_AMONG {
+            return;
+        }
+        holders.retain(|holder| {
+            let source = holder.upgrade();
+            let is_open = source.as_ref().is_some_and(|source| source.is_open());
+            source.filter(|_| !is_open).inspect(|source| source.set_held(false));
+            is_open
+        });
+        holders.shrink_to_fit();
+    }
+}

@@ -1,0 +1,23 @@
+//! The watcher and its steps: names come and go, families are resolved, files grow.
+
+pub(crate) mod admit;
+pub(crate) mod carry_out;
+pub(crate) mod comparison;
+pub(crate) mod dormant;
+pub(crate) mod first_look;
+pub(crate) mod generation;
+pub(crate) mod kin;
+pub(crate) mod moved;
+pub(crate) mod names;
+pub(crate) mod options;
+pub(crate) mod own;
+pub(crate) mod pace;
+pub(crate) mod padded;
+pub(crate) mod resolve;
+pub(crate) mod runtime_targets;
+pub(crate) mod scan;
+pub(crate) mod strangers;
+pub(crate) mod table;
+pub(crate) mod tail;
+pub(crate) mod unknown;
+pub(crate) mod upkeep;

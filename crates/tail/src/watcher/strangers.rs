@@ -1,0 +1,221 @@
+//! Names that may be those of a log's relatives or of other logs (`app-2.log` beside `app.log`),
+//! and that no pattern matches: whose bytes tell nothing is collected only where the log was
+//! rotated since it was last looked at, and where it is not older than all that is known of it.
+//! A stranger that is born after an unseen rotation is taken for a rotated file: that is the price
+//! of not losing the generation between two rotations. One that was there at the last look is known
+//! by its inode number and birth time, over restarts too.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use record::{FileSeen, Identity};
+
+use crate::discover::absence::is_absence;
+use crate::identity::bytes::begin;
+use crate::identity::fingerprint;
+use crate::identity::found::Decision;
+use crate::identity::judge::Known;
+use crate::ids::Id;
+use crate::source::descriptor::Descriptor;
+use crate::watcher::options::SavedFile;
+use crate::watcher::table::Followed;
+use crate::{Event, Tail};
+
+/// By how much a stranger is older than all that is known of a log. What is known may have moved
+/// into a copy that is younger than the log is.
+const OLDER_NANOS_MIN: i64 = 60_000_000_000;
+
+/// The generation under which a stranger is saved: no file that is followed comes so far.
+const STRANGER: u32 = u32::MAX;
+
+/// How many are remembered.
+const STRANGERS_MAX: usize = 4096;
+
+/// Other logs' files that were met.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers(HashMap<(u64, i64), FileSeen>);
+
+impl Strangers {
+    /// Those among what was saved, and the rest of it.
+    pub(crate) fn of(saved: Vec<SavedFile>) -> (Self, Vec<SavedFile>) {
+        let (strangers, others): (Vec<_>, Vec<_>) =
+            saved.into_iter().partition(|file| file.seen.generation == STRANGER);
+        let known = |file: SavedFile| Some((key(&file.seen.identity)?, file.seen));
+        (Self(strangers.into_iter().filter_map(known).collect()), others)
+    }
+
+    fn has(&self, identity: &Identity) -> bool {
+        key(identity).is_some_and(|key| self.0.contains_key(&key))
+    }
+
+    /// Whether it is news, and there is room for it.
+    fn add(&mut self, seen: &FileSeen) -> bool {
+        let Some(key) = key(&seen.identity).filter(|_| self.0.len() < STRANGERS_MAX) else {
+            return false;
+        };
+        self.0.insert(key, seen.clone()).is_none()
+    }
+}
+
+/// An inode number is given out again, a birth time is not.
+fn key(identity: &Identity) -> Option<(u64, i64)> {
+    Some((identity.inode, identity.birth?))
+}
+
+/// What tells whether a log was rotated.
+#[derive(Debug, Default)]
+struct Evidence {
+    /// The log is the file that it was at the last look, before this agent began.
+    is_as_saved: bool,
+    /// When the file was born that is read as the log.
+    log: Option<Option<i64>>,
+    /// When the generations that are known were born, where that is known.
+    generations: Vec<Option<i64>>,
+}
+
+impl Evidence {
+    /// Whether a file that was born then is another log's.
+    fn is_stranger(&self, birth: Option<i64>) -> bool {
+        let is_younger_than_log = self.log.is_some_and(|log| match (log, birth) {
+            (Some(log), Some(birth)) => log <= birth,
+            _ => true,
+        });
+        let oldest = self.generations.iter().flatten().min();
+        let is_older = birth
+            .zip(oldest)
+            .is_some_and(|(birth, oldest)| birth < oldest.saturating_sub(OLDER_NANOS_MIN));
+        self.is_as_saved || is_younger_than_log || self.generations.is_empty() || is_older
+    }
+}
+
+impl Tail {
+    /// Decides for new files under possible relatives' names which are other logs'.
+    pub(crate) fn leave_out_strangers(
+        &self,
+        family: &Path,
+        knowns: &[Known],
+        open: &[(Id, Arc<Descriptor>)],
+        others: &[Id],
+        decisions: &mut [Decision],
+    ) {
+        let file = |id: &Id| self.files.get(*id);
+        let may_be = |(id, decision): (&Id, &Decision)| {
+            let is_possible = |file: &Followed| file.is_possible_relative() && file.size() > 0;
+            *decision == Decision::New && file(id).is_some_and(is_possible)
+        };
+        let ids: Vec<Id> = open.iter().map(|(id, _)| *id).collect();
+        if !ids.iter().zip(decisions.iter()).any(may_be) {
+            return;
+        }
+        let evidence = self.evidence(family, knowns, &ids, others, decisions);
+        for ((id, descriptor), decision) in open.iter().zip(decisions.iter_mut()) {
+            let birth = descriptor.identity().birth;
+            let is_known = self.strangers.has(&descriptor.identity());
+            if may_be((id, decision)) && (is_known || evidence.is_stranger(birth)) {
+                *decision = Decision::Stranger;
+            }
+        }
+    }
+
+    /// A file is another log's: it is let go, and remembered.
+    pub(crate) fn leave_alone(&mut self, id: Id, file: &Arc<Descriptor>) {
+        let Some(record) = self.files.remove(id) else { return };
+        if record.targets.is_empty() || file.is_compressed() {
+            return;
+        }
+        let begin = begin(&**file);
+        if file.take_failure() {
+            return;
+        }
+        let identity = file.identity();
+        let seen = FileSeen {
+            uid: fingerprint::uid(self.options.node, &identity, &begin),
+            generation: STRANGER,
+            identity,
+            head: fingerprint::head(&begin),
+            signature: fingerprint::signature(&begin),
+            logical: record.path,
+            real: record.real,
+            size: record.stat.size,
+        };
+        if self.strangers.add(&seen) {
+            self.events.push(Event::Stranger(seen));
+        }
+    }
+
+    /// Forgets strangers that are not where they were met, or that somebody wants by now.
+    pub(crate) fn forget_strangers(&mut self) {
+        let (trees, targets) = (&self.link.trees, &self.discovery.targets);
+        let is_over = |(inode, _): &(u64, i64), seen: &mut FileSeen| {
+            let is_gone = match trees.stat_link(&seen.real) {
+                Ok(stat) => stat.inode != *inode,
+                Err(error) => is_absence(&error),
+            };
+            is_gone || targets.iter().any(|(_, target)| target.matches(&seen.logical))
+        };
+        for (_, FileSeen { uid, generation, .. }) in self.strangers.0.extract_if(is_over) {
+            self.events.push(Event::Gone { uid, generation, last: false });
+        }
+    }
+
+    fn evidence(
+        &self,
+        family: &Path,
+        knowns: &[Known],
+        open: &[Id],
+        others: &[Id],
+        decisions: &[Decision],
+    ) -> Evidence {
+        let is_log =
+            |file: &Followed| file.suffix.is_none() && *file.family == *family && file.is_named;
+        let mut evidence = Evidence::default();
+        for (id, decision) in open.iter().zip(decisions) {
+            let is_log = self.files.get(*id).is_some_and(is_log);
+            // Of what held nothing it cannot be told.
+            let is_same = matches!(decision, Decision::Same(k) if knowns[*k].reached() > 0);
+            evidence.is_as_saved |= is_log && is_same;
+        }
+        let known = knowns.iter().filter(|known| *known.seen.logical == *family);
+        evidence.generations = known.map(|known| known.seen.identity.birth).collect();
+        for file in others.iter().filter_map(|id| self.files.get(*id)) {
+            let Some(source) = &file.source else { continue };
+            let birth = source.seen().identity.birth;
+            if is_log(file) && source.reached().offset > 0 {
+                evidence.log = Some(birth);
+            }
+            // What was compressed is younger than what it holds.
+            evidence.generations.push(birth.filter(|_| !file.is_compressed()));
+        }
+        evidence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_by_table() {
+        const MINUTE: i64 = 60_000_000_000;
+        let evidence = |is_as_saved, log, generations: &[i64]| Evidence {
+            is_as_saved,
+            log,
+            generations: generations.iter().map(|birth| Some(*birth)).collect(),
+        };
+        let rows = [
+            ("the log is what it was", evidence(true, None, &[MINUTE]), Some(2 * MINUTE), true),
+            ("nothing is known", evidence(false, None, &[]), Some(MINUTE), true),
+            ("rotated while down", evidence(false, None, &[MINUTE]), Some(2 * MINUTE), false),
+            ("older than all", evidence(false, None, &[5 * MINUTE]), Some(MINUTE), true),
+            ("as old as what moved", evidence(false, None, &[5 * MINUTE]), Some(4 * MINUTE), false),
+            ("before the log", evidence(false, Some(Some(9)), &[1]), Some(8), false),
+            ("after the log", evidence(false, Some(Some(9)), &[1]), Some(10), true),
+            ("no birth times", evidence(false, Some(None), &[1]), None, true),
+            ("no birth times, rotated", evidence(false, None, &[1]), None, false),
+        ];
+        for (name, evidence, birth, expected) in rows {
+            assert_eq!(evidence.is_stranger(birth), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the vendors' own code makes of what is sent: today's ClickHouse, the Log Service's SDK, the
+//! schema of OpenTelemetry, moto's buckets. Each behind a receiver that stores and then drops the
+//! connection, and under kills.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{
+    AgentCommand, AliyunSls, Arrivals, Chdb, Destination, Faults, MotoS3, ProtoOtlp, Protocol,
+    Request, Rotation, Vendor, WriterPlan, ndjson, or_left_out,
+};
+use tests::{End, Stage, length, survive};
+
+fn plans(stage: &Stage, rate: u64) -> Vec<WriterPlan> {
+    vec![WriterPlan {
+        writer: 1,
+        path: stage.log("app.log"),
+        rate,
+        line_len: 120,
+        lines_each: 1,
+        rotation: Some((Rotation::Rename { keep: 5 }, Duration::from_secs(2))),
+    }]
+}
+
+/// Runs under kills with every third answer lost; each line must have arrived once by the
+/// protocol's own rule, and the vendor's code must have had nothing to object to.
+fn holds(
+    stage: &Stage,
+    protocol: impl Protocol + 'static,
+    flusher: impl FnOnce(&str) -> Value,
+    environment: &[(&str, &str)],
+) -> u64 {
+    let faults = Faults { drop_every: Some(3), unavailable_percent: 10, ..Faults::none() };
+    let destination = Destination::speaking(protocol, faults);
+    stage.pipeline_to(flusher(&destination.base()));
+    let start = || -> AgentCommand {
+        environment.iter().fold(stage.run(), |command, (name, value)| command.env(name, value))
+    };
+    let ends = [End::Kill; 5];
+    let outcome = survive(start, &destination, plans(stage, 2_000), length(), &ends, stage.seed);
+    outcome.verdict.assert_exactly_once_by_key();
+    assert_eq!(outcome.last().code, Some(0), "{}", outcome.last().log);
+    destination.ledger(|ledger| {
+        assert!(ledger.complaints().is_empty(), "{:?}", &ledger.complaints()[..1]);
+        ledger.by_key().distinct()
+    })
+}
+
+fn retry() -> Value {
+    json!({"InitialDelay": "20ms", "MaxDelay": "200ms"})
+}
+
+#[test]
+fn moto_has_each_line_in_exactly_one_object() {
+    let Some(vendor) = or_left_out(Vendor::start("s3")) else { return };
+    let (stage, vendor) = (Stage::new(), Arc::new(vendor));
+    let flusher = |base: &str| {
+        json!({
+            "Type": "flusher_s3", "Endpoint": base, "Bucket": "logs", "Region": "us-east-1",
+            "Prefix": "app/{%Y/%m/%d}/", "Compression": "gzip", "Batch": {"TimeoutSecs": 1},
+            "Retry": retry(),
+        })
+    };
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIATEST"), ("AWS_SECRET_ACCESS_KEY", "any")];
+    let lines = holds(&stage, MotoS3(vendor.clone()), flusher, &keys);
+    let get = |target: String| {
+        // moto takes any signature, but wants one.
+        let signed = "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/s3/aws4_request, \
+                      SignedHeaders=host, Signature=0";
+        let headers = [("host", "localhost"), ("authorization", signed)];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let request = Request { method: "GET".into(), target, headers, body: Vec::new() };
+        vendor.ask(&request).unwrap()
+    };
+    let mut arrivals = Arrivals::new();
+    let listed = get("/logs?list-type=2".into()).text();
+    let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split('<').next());
+    let mut objects = 0;
+    for key in keys {
+        let object = get(format!("/logs/{key}"));
+        assert_eq!(object.status, 200, "{key}");
+        for record in ndjson::records(&unpacked(&object.body)) {
+            arrivals.note(&ndjson::content(record).unwrap());
+        }
+        objects += 1;
+    }
+    println!("{lines} lines in {objects} objects");
+    assert_eq!((arrivals.distinct(), arrivals.repeated()), (lines, 0));
+}
+
+fn unpacked(body: &[u8]) -> Vec<u8> {
+    let headers = vec![("content-encoding".into(), "gzip".into())];
+    let request = Request { body: body.to_vec(), headers, ..Request::default() };
+    request.plain_body().unwrap().into_owned()
+}
+
+#[test]
+fn the_sdk_of_the_log_service_makes_the_same_signatures_and_reads_every_log() {
+    for region in ["", "cn-hangzhou"] {
+        let Some(vendor) = or_left_out(Vendor::start("sls")) else { return };
+        let stage = Stage::new();
+        let flusher = |base: &str| {
+            json!({
+                "Type": "flusher_sls", "Endpoint": base, "Project": "shop", "Logstore": "web",
+                "Region": region, "RecordIdKey": "record_id", "Batch": {"TimeoutSecs": 1},
+                "Retry": retry(),
+            })
+        };
+        let keys = [
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "AKID"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret"),
+        ];
+        holds(&stage, AliyunSls::new(Arc::new(vendor)), flusher, &keys);
+    }
+}
+
+#[test]
+fn the_schema_of_opentelemetry_knows_every_field() {
+    for compression in ["gzip", "none"] {
+        let Some(vendor) = or_left_out(Vendor::start("otlp")) else { return };
+        let stage = Stage::new();
+        let flusher = |base: &str| {
+            json!({
+                "Type": "flusher_otlp", "Endpoint": format!("{base}/v1/logs"),
+                "RecordIdKey": "log.record.uid", "Compression": compression, "Retry": retry(),
+            })
+        };
+        holds(&stage, ProtoOtlp::new(Arc::new(vendor)), flusher, &[]);
+    }
+}
+
+/// An engine that replaces rows of one id, as docs/destinations.md has it.
+const TABLE: &str = "CREATE TABLE app (id FixedString(32), at DateTime64(9), content String, \
+                     tags Map(String, String)) ENGINE = ReplacingMergeTree ORDER BY id";
+
+#[test]
+fn todays_clickhouse_has_each_row_once_by_its_id() {
+    let Some(vendor) = or_left_out(Vendor::start("clickhouse")) else { return };
+    let (stage, vendor) = (Stage::new(), Arc::new(vendor));
+    assert_eq!(vendor.post("/", TABLE).status, 200);
+    let flusher = |base: &str| {
+        json!({
+            "Type": "flusher_clickhouse", "Endpoint": base, "Table": "app",
+            "Columns": {"id": "record_id", "at": "time", "content": "content", "tags": "tags"},
+            "Retry": retry(), "Batch": {"TimeoutSecs": 1},
+        })
+    };
+    let lines = holds(&stage, Chdb::new(vendor.clone()), flusher, &[]);
+    let counted = |what: &str| {
+        let answer = vendor.post("/", &format!("SELECT {what} FROM app"));
+        answer.text().trim().parse::<u64>().unwrap_or_else(|_| panic!("{}", answer.text()))
+    };
+    assert_eq!(counted("uniqExact(id)"), lines);
+    assert_eq!(counted("uniqExact(content)"), lines);
+    assert_eq!(counted("countIf(tags['__path__'] = '')"), 0);
+    let final_rows = vendor.post("/", "SELECT count() FROM app FINAL").text();
+    assert_eq!(final_rows.trim(), lines.to_string());
+}
