@@ -217,6 +217,25 @@ fn an_inode_given_to_another_name_brings_no_old_position() {
 }
 
 #[test]
+fn a_log_that_was_replaced_goes_on_and_not_an_equal_copy_with_its_inode() {
+    let mut world = collected();
+    world.append("app.log", &numbered("a", 10..20));
+    let content = fs::read(world.path("app.log")).unwrap();
+    fs::write(world.path("new"), &content).unwrap();
+    world.rename("new", "app.log");
+    // ext4 gives the inode number that became free to the next file.
+    fs::write(world.path("kept.txt"), &content).unwrap();
+    world.start();
+    assert_eq!(world.texts(), records("a", 10..20));
+    world.append("app.log", &numbered("a", 20..30));
+    world.run(Duration::from_secs(5));
+    assert_eq!(world.texts(), records("a", 20..30));
+    world.stop();
+    world.start();
+    assert_eq!(world.texts().len(), 0);
+}
+
+#[test]
 fn equal_heads_in_many_files_keep_their_positions() {
     let mut world = World::new(&["*.log"]);
     let banner = "=".repeat(1500) + "\n";

@@ -48,7 +48,8 @@ pub(crate) fn by_copy(
         };
         let mut copies = (0..members.len()).filter(holds);
         let copy = match known.has_long_head() || rewritten.is_some() {
-            true => copies.max_by_key(|&m| members[m].size),
+            // Of two that hold the same the log goes on, which is written to.
+            true => copies.max_by_key(|&m| (members[m].size, members[m].is_log)),
             // What was known is older than what came since.
             false => copies.next(),
         };

@@ -263,6 +263,29 @@ fn another_device_counts_only_when_the_file_is_not_in_its_own_place() {
 }
 
 #[test]
+fn a_log_that_was_replaced_goes_on_under_its_own_name_and_not_in_an_equal_copy() {
+    let a = numbered("a", 60);
+    let knowns = [known(1, &a, &[960])];
+    let content = &a[..];
+    let member = |inode, is_log, birth| Member {
+        identity: Identity { dev: 1, inode, birth: Some(birth) },
+        size: a.len() as u64,
+        base: true,
+        is_log,
+        compressed: false,
+        sure: None,
+        bytes: &content,
+    };
+    // The copy has the inode number that the log had, and no name of the family.
+    let members = || [member(2, true, 8), member(1, false, 9)];
+    let decisions = |members: &[Member]| decide(&knowns, members, &[], Path::new("/logs/app.log"));
+    assert_eq!(decisions(&members()), [Decision::Home(0), Decision::New]);
+    let mut turned = members();
+    turned.reverse();
+    assert_eq!(decisions(&turned), [Decision::New, Decision::Home(0)]);
+}
+
+#[test]
 fn equal_heads_in_many_files_confuse_nothing() {
     let banner = numbered("banner", 40);
     let contents: Vec<Vec<u8>> =
