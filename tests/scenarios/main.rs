@@ -14,6 +14,7 @@ mod commit_order;
 mod descriptors;
 mod elasticsearch;
 mod ends;
+mod engine_answers;
 mod faults;
 mod globs;
 mod kills;

@@ -43,6 +43,15 @@ pub enum Error {
         /// What it may have, in bytes.
         len_max: u64,
     },
+    /// What the rules ask for of a container is more than is kept of one.
+    TooMuch {
+        /// The container.
+        id: String,
+        /// What it has, in bytes of text.
+        len: usize,
+        /// What it may have.
+        len_max: usize,
+    },
     /// Logs of pods are in a directory of the host that is not there for the agent.
     PodLogs {
         /// Which.
@@ -145,7 +154,7 @@ impl Error {
             Error::Tmpfs { .. } | Error::Kind { .. } | Error::Replaced { .. } => false,
             Error::Newer { .. } => false,
             // Labels and environment stay as they are while the container is there.
-            Error::TooLong { .. } => false,
+            Error::TooLong { .. } | Error::TooMuch { .. } => false,
             Error::PodLogs { .. } => true,
         }
     }
@@ -189,6 +198,11 @@ impl fmt::Display for Error {
                 f,
                 "the answer of the Docker engine to {url} is longer than {len_max} bytes: shorten \
                  the container's labels or environment"
+            ),
+            Error::TooMuch { id, len, len_max } => write!(
+                f,
+                "what filters and tags ask for of container {id}, with its mounts, has {len} bytes, \
+                 more than {len_max}: shorten its labels or environment, or ask for other names"
             ),
             Error::Pattern { key, source } => {
                 write!(f, "{key} is no valid regular expression: {source}")

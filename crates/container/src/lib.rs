@@ -12,6 +12,7 @@
 mod docker;
 mod error;
 mod inventory;
+mod json;
 mod model;
 mod observation;
 mod oci;
@@ -30,6 +31,7 @@ pub use observation::Observation;
 pub use oci::bundles::Bundles;
 pub use oci::pod_logs::PodLogs;
 pub use saved::contents::{SavedBaseDir, SavedMap};
+pub use select::asked::AskedNames;
 pub use select::env_pipelines::{ENV_PIPELINE_PREFIX, EnvInput, EnvPipeline, env_pipelines};
 pub use select::filters::{FilterRules, Filters, Verdict};
 pub use select::own::OwnContainer;

@@ -181,15 +181,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// `NAME=value` entries as a map; one without `=` has an empty value.
-pub(crate) fn split_env(entries: &[String]) -> BTreeMap<String, String> {
-    let split = |entry: &String| match entry.split_once('=') {
-        Some((name, value)) => (name.to_string(), value.to_string()),
-        None => (entry.clone(), String::new()),
-    };
-    entries.iter().map(split).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

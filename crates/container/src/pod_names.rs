@@ -15,6 +15,11 @@ const DOCKER_TYPE: &str = "io.kubernetes.docker.type";
 /// The container name by which they know a sandbox.
 const SANDBOX_NAME: &str = "POD";
 
+/// Whether a label says which pod a container belongs to.
+pub(crate) fn is_label(name: &str) -> bool {
+    [NAMESPACE, POD, UID, CONTAINER, DOCKER_TYPE].contains(&name)
+}
+
 /// The pod of a container with these labels and this Docker name.
 pub(crate) fn pod_of(labels: &BTreeMap<String, String>, name: &str) -> Option<K8s> {
     from_labels(labels).or_else(|| from_name(name))

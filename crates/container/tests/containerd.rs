@@ -5,9 +5,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use container::{Bundles, Change, Container, ContainerRoot, HostRoot, Inventory, Source, State};
+use container::{
+    AskedNames, Bundles, Change, Container, ContainerRoot, HostRoot, Inventory, Source, State,
+};
 use tempfile::TempDir;
 
 /// A containerd with its own root, state and socket; it and its containers end with the test.
@@ -171,7 +174,8 @@ fn a_container_of_containerd_is_found_and_its_files_are_opened() {
     containerd.run("irontail-test", &options, command);
 
     let host = HostRoot::at("/");
-    let mut bundles = Bundles::new(&host, Some(&containerd.state()));
+    let asked = AskedNames { env: ["TIER".to_string()].into(), ..AskedNames::default() };
+    let mut bundles = Bundles::new(&host, Some(&containerd.state()), &Arc::new(asked));
     let mut inventory = Inventory::new();
     let mut poll = || {
         let mut changes = Vec::new();

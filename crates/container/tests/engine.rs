@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use container::{
-    Bundles, Change, Container, ContainerRoot, DOCKER_DIR, DockerFiles, DockerWatch, Error,
-    HostRoot, Inventory, LogDriver, MountKind, Observation, PathMap, Source, State, docker_socket,
+    AskedNames, Bundles, Change, Container, ContainerRoot, DOCKER_DIR, DockerFiles, DockerWatch,
+    Error, HostRoot, Inventory, LogDriver, MountKind, Observation, PathMap, Source, State,
+    docker_socket,
 };
 use process::split::{Assembly, for_each};
 
@@ -90,6 +91,12 @@ impl Drop for Engine {
     }
 }
 
+/// What the tests look at.
+fn asked() -> Arc<AskedNames> {
+    let env = ["TIER", "A"].map(String::from).into();
+    Arc::new(AskedNames { env, labels: ["app".to_string()].into(), ..AskedNames::default() })
+}
+
 /// An agent's thread that follows the engine.
 struct Follower {
     watch: DockerWatch,
@@ -103,7 +110,7 @@ struct Follower {
 impl Follower {
     fn new(socket: &Path) -> Follower {
         Follower {
-            watch: DockerWatch::new(socket, &HostRoot::at("/")),
+            watch: DockerWatch::new(socket, &HostRoot::at("/"), &asked()),
             inventory: Inventory::new(),
             changes: Vec::new(),
             missed: Vec::new(),
@@ -262,7 +269,7 @@ fn files_and_bundles_tell_what_the_api_tells() {
 
     let host = HostRoot::at("/");
     let mut by_files = Inventory::new();
-    let mut files = DockerFiles::new(&host, Path::new(DOCKER_DIR));
+    let mut files = DockerFiles::new(&host, Path::new(DOCKER_DIR), &asked());
     files.poll(&mut |observation| drop(by_files.apply(&observation)));
     let by_file = by_files.get(&id).expect("it has its files");
     let mut expected = Container { source: Source::DockerFiles, ..by_api.clone() };
@@ -283,7 +290,7 @@ fn files_and_bundles_tell_what_the_api_tells() {
     assert_eq!(seen, 0, "what did not change is not read again");
 
     let mut by_bundles = Inventory::new();
-    let mut bundles = Bundles::new(&host, None);
+    let mut bundles = Bundles::new(&host, None, &asked());
     bundles.poll(&mut |observation| drop(by_bundles.apply(&observation)));
     let by_bundle = by_bundles.get(&id).expect("it has a bundle");
     assert_eq!(by_bundle.env.as_ref().unwrap()["A"], "b");

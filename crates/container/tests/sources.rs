@@ -5,10 +5,11 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use container::{
-    Bundles, Change, Container, ContainerRoot, DOCKER_DIR, DockerFiles, Error, HostRoot, Inventory,
-    LogDriver, Observation, PodLogs, Source, State,
+    AskedNames, Bundles, Change, Container, ContainerRoot, DOCKER_DIR, DockerFiles, Error,
+    HostRoot, Inventory, LogDriver, Observation, PodLogs, Source, State,
 };
 use tempfile::TempDir;
 
@@ -89,7 +90,7 @@ fn a_pod_container_is_found_by_its_bundle_with_its_log_and_address() {
     for name in ["0.log", "10.log", "9.log", "10.log.20261122-155853", "other"] {
         host.write(&format!("{LOGS}/{name}"), "");
     }
-    let mut bundles = Bundles::new(&host.root, None);
+    let mut bundles = Bundles::new(&host.root, None, &Arc::default());
     let first = told(|out| bundles.poll(out));
     assert!(first.troubles.is_empty(), "{:?}", first.troubles);
     assert_eq!(first.listed.unwrap(), ["abc", "pause"]);
@@ -110,11 +111,42 @@ fn a_pod_container_is_found_by_its_bundle_with_its_log_and_address() {
 }
 
 #[test]
+fn of_bundles_and_files_only_what_is_asked_for_is_kept() {
+    let host = Host::new();
+    let long = "x".repeat(1 << 20);
+    let spec = web().replace(r#"["TIER=front"]"#, &format!(r#"["TIER=front","LONG={long}"]"#));
+    host.write(&format!("{STATE}/abc/config.json"), &spec);
+    let config = format!(
+        r#"{{"ID":"abc","Config":{{"Env":["TIER=front","LONG={long}"],
+            "Labels":{{"team":"a","long":"{long}"}}}}}}"#
+    );
+    host.write(&format!("{DOCKER_DIR}/containers/abc/config.v2.json"), &config);
+    let env = |name: &str| -> Arc<AskedNames> {
+        let (env, labels) = ([name.to_string()].into(), ["team".to_string()].into());
+        Arc::new(AskedNames { env, labels, ..AskedNames::default() })
+    };
+    let (bundles, files) = (
+        |asked| told(|out| Bundles::new(&host.root, None, &asked).poll(out)),
+        |asked| told(|out| DockerFiles::new(&host.root, Path::new(DOCKER_DIR), &asked).poll(out)),
+    );
+    let kept = [bundles(env("TIER")), files(env("TIER"))];
+    for container in kept.iter().flat_map(|told| &told.seen) {
+        assert_eq!(container.env, Some([("TIER".to_string(), "front".to_string())].into()));
+    }
+    assert_eq!(kept[1].seen[0].labels, Some([("team".to_string(), "a".to_string())].into()));
+    // What is asked for and is too long is said, and hides no other container.
+    for told in [bundles(env("LONG")), files(env("LONG"))] {
+        assert!(matches!(&told.troubles[..], [Error::TooMuch { .. }]), "{:?}", told.troubles);
+        assert_eq!((told.seen.len(), told.listed.unwrap().len()), (0, 1));
+    }
+}
+
+#[test]
 fn another_state_directory_is_looked_into() {
     let host = Host::new();
     host.write("/own/state/io.containerd.runtime.v2.task/k8s.io/abc/config.json", &web());
-    assert!(told(|out| Bundles::new(&host.root, None).poll(out)).seen.is_empty());
-    let mut bundles = Bundles::new(&host.root, Some(Path::new("/own/state")));
+    assert!(told(|out| Bundles::new(&host.root, None, &Arc::default()).poll(out)).seen.is_empty());
+    let mut bundles = Bundles::new(&host.root, Some(Path::new("/own/state")), &Arc::default());
     assert_eq!(told(|out| bundles.poll(out)).seen.len(), 1);
 }
 
@@ -123,7 +155,7 @@ fn a_damaged_bundle_is_said_once_and_hides_no_other() {
     let host = Host::new();
     host.write(&format!("{STATE}/abc/config.json"), &web());
     host.write(&format!("{STATE}/bad/config.json"), "{");
-    let mut bundles = Bundles::new(&host.root, None);
+    let mut bundles = Bundles::new(&host.root, None, &Arc::default());
     let first = told(|out| bundles.poll(out));
     assert_eq!((first.seen.len(), first.troubles.len()), (1, 1));
     let error = &first.troubles[0];
@@ -148,7 +180,7 @@ fn a_container_of_crio_outlives_its_process() {
     host.write(&format!("{saved}/config.json"), config);
     host.write(&format!("{run}/pidfile"), "42");
     host.write("/proc/42/cgroup", "0::/crio-abc");
-    let mut bundles = Bundles::new(&host.root, None);
+    let mut bundles = Bundles::new(&host.root, None, &Arc::default());
     let first = told(|out| bundles.poll(out));
     let found = &first.seen[0];
     assert_eq!((found.state, found.pid), (State::Running, Some(42)));
@@ -187,7 +219,8 @@ fn bundle_and_log_are_one_container_to_the_end() {
     let host = Host::new();
     host.write(&format!("{LOGS}/0.log"), "");
     host.write(&format!("{STATE}/abc/config.json"), &web());
-    let (mut bundles, mut logs) = (Bundles::new(&host.root, None), PodLogs::new(&host.root));
+    let (mut bundles, mut logs) =
+        (Bundles::new(&host.root, None, &Arc::default()), PodLogs::new(&host.root));
     let mut inventory = Inventory::new();
     let mut poll = || {
         let mut changes = Vec::new();
@@ -264,7 +297,7 @@ fn files_of_docker_are_read_again_when_they_change() {
     host.write("/var/lib/docker/overlay2/layer/diff/x", "");
     host.write("/var/lib/docker/containers/bad/config.v2.json", "[]");
     host.write("/var/lib/docker/containers/new/not-yet", "");
-    let mut files = DockerFiles::new(&host.root, Path::new(DOCKER_DIR));
+    let mut files = DockerFiles::new(&host.root, Path::new(DOCKER_DIR), &Arc::default());
     let first = told(|out| files.poll(out));
     assert_eq!(first.listed.unwrap(), ["abc", "bad"]);
     assert!(matches!(&first.troubles[..], [Error::Format { .. }]), "{:?}", first.troubles);
@@ -283,9 +316,9 @@ fn files_of_docker_are_read_again_when_they_change() {
 fn a_host_without_runtimes_has_no_containers_and_no_trouble() {
     let host = Host::new();
     for told in [
-        told(|out| Bundles::new(&host.root, None).poll(out)),
+        told(|out| Bundles::new(&host.root, None, &Arc::default()).poll(out)),
         told(|out| PodLogs::new(&host.root).poll(out)),
-        told(|out| DockerFiles::new(&host.root, Path::new(DOCKER_DIR)).poll(out)),
+        told(|out| DockerFiles::new(&host.root, Path::new(DOCKER_DIR), &Arc::default()).poll(out)),
     ] {
         assert!(told.seen.is_empty() && told.troubles.is_empty());
         assert_eq!(told.listed.unwrap(), [""; 0]);
@@ -313,7 +346,7 @@ fn logs_of_pods_that_the_kubelet_stores_elsewhere_are_found_by_the_sandbox_bundl
     let dir = r#","io.kubernetes.cri.sandbox-log-directory":"/data/pods/shop_web-0_u-1""#;
     host.write(&format!("{STATE}/abc/config.json"), &web());
     host.write(&format!("{STATE}/pause/config.json"), &bundle("sandbox", dir));
-    let mut bundles = Bundles::new(&host.root, None);
+    let mut bundles = Bundles::new(&host.root, None, &Arc::default());
     let first = told(|out| bundles.poll(out));
     let error = &first.troubles[0];
     assert!(matches!(error, Error::PodLogs { .. }) && error.to_string().contains("/data/pods"));
@@ -335,7 +368,7 @@ fn a_log_directory_that_is_not_the_pods_own_is_not_believed() {
         let host = Host::new();
         let annotation = format!(r#","io.kubernetes.cri.sandbox-log-directory":"{dir}""#);
         host.write(&format!("{STATE}/pause/config.json"), &bundle("sandbox", &annotation));
-        let mut bundles = Bundles::new(&host.root, None);
+        let mut bundles = Bundles::new(&host.root, None, &Arc::default());
         assert!(told(|out| bundles.poll(out)).troubles.is_empty());
         assert!(bundles.pod_logs_dirs().is_empty(), "{dir}");
     }

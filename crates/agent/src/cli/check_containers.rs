@@ -28,7 +28,7 @@ impl Containers {
         let mut containers = Containers { found: Vec::new(), notes: Vec::new() };
         let stop = Flag::new();
         let looked = Places::detect().map_err(|error| error.to_string()).and_then(|places| {
-            let look = look(&places, LOOK_MAX, &stop.raised());
+            let look = look(&places, &plan.rules.asked, LOOK_MAX, &stop.raised());
             look.map(|look| (places, look)).map_err(|error| error.to_string())
         });
         match looked {

@@ -1,10 +1,11 @@
 //! What the pipelines say of containers, compiled: which ones each takes, what of them, and how
 //! their records are tagged. Made once at the start; pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use container::{FilterRules, Filters, TagRules};
+use container::{AskedNames, FilterRules, Filters, TagRules};
 use settings::{
     Condition, ContainerFilters, ContainerSelection, Expected, FileInput, Input, Pipeline, TagNames,
 };
@@ -23,6 +24,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Rules {
     /// One for each pipeline that collects from containers.
     pub rules: Vec<Rule>,
+    /// What they ask for by name: nothing else is kept of a container's environment and labels.
+    pub asked: Arc<AskedNames>,
     /// Pipelines by name.
     homes: BTreeMap<String, usize>,
 }
@@ -40,7 +43,6 @@ pub struct Rule {
     pub tags: TagRules,
     /// What of them.
     pub what: InputKind,
-    asked_env: Vec<String>,
     /// Whether a filter asks for the labels of pods.
     pub asks_pod_labels: bool,
 }
@@ -128,24 +130,21 @@ impl Rules {
     /// A sentence each for what cannot be compiled.
     pub fn new(pipelines: &[Pipeline]) -> Result<Self, Vec<String>> {
         let (mut rules, mut errors) = (Self::default(), Vec::new());
+        let mut asked = AskedNames::default();
         for (index, pipeline) in pipelines.iter().enumerate() {
             rules.homes.insert(pipeline.name.clone(), index);
-            match Rule::new(index, pipeline) {
+            match Rule::new(index, pipeline, &mut asked) {
                 Ok(rule) => rules.rules.extend(rule),
                 Err(error) => errors.push(format!("{}: {error}", pipeline.origin.display())),
             }
         }
+        rules.asked = Arc::new(asked);
         if errors.is_empty() { Ok(rules) } else { Err(errors) }
     }
 
     /// Whether no pipeline collects from containers.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
-    }
-
-    /// The variables of environments that matter: no other is saved.
-    pub fn env_names(&self) -> BTreeSet<String> {
-        self.rules.iter().flat_map(|rule| rule.asked_env.iter().cloned()).collect()
     }
 
     /// Where goes what a container's environment asks for under `name`: to the pipeline of that
@@ -161,7 +160,12 @@ impl Rules {
 }
 
 impl Rule {
-    fn new(index: usize, pipeline: &Pipeline) -> Result<Option<Self>, container::Error> {
+    /// The rule of one pipeline; what it asks for is added to `asked`.
+    fn new(
+        index: usize,
+        pipeline: &Pipeline,
+        asked: &mut AskedNames,
+    ) -> Result<Option<Self>, container::Error> {
         let (what, names, selection) = match &pipeline.input {
             Input::File(input) => {
                 let Some(selection) = &input.containers else { return Ok(None) };
@@ -181,7 +185,7 @@ impl Rule {
         };
         let filters = filter_rules(&selection.filters);
         let tags = tag_rules(names, selection);
-        let asked_env = filters.env_names().chain(tags.env_names()).map(str::to_owned).collect();
+        asked.add(&filters, &tags);
         let asks_pod_labels = !filters.include_k8s_label.is_empty()
             || !filters.exclude_k8s_label.is_empty()
             || !tags.external_k8s_label.is_empty();
@@ -191,7 +195,6 @@ impl Rule {
             filters: Filters::compile(&filters)?,
             tags,
             what,
-            asked_env,
             asks_pod_labels,
         }))
     }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use container::{
-    Bundles, Change, Container, DOCKER_DIR, DockerFiles, DockerWatch, HostRoot, Inventory,
-    Observation, PodLogs, Source, docker_socket,
+    AskedNames, Bundles, Change, Container, DOCKER_DIR, DockerFiles, DockerWatch, HostRoot,
+    Inventory, Observation, PodLogs, Source, docker_socket,
 };
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
@@ -98,11 +98,13 @@ impl Places {
 }
 
 /// Starts the threads. `saved` are the containers of the last run; changes from those on are told.
+/// Of environments and labels only what is `asked` for is kept.
 ///
 /// # Errors
 /// Where a thread cannot be started.
 pub fn watch(
     places: &Places,
+    asked: &Arc<AskedNames>,
     saved: Vec<Container>,
     saver: Option<Saver>,
     status: &Arc<Status>,
@@ -112,7 +114,7 @@ pub fn watch(
     let (observe, observed) = bounded(OBSERVATIONS_MAX);
     let (tell, told) = bounded(NOTICES_MAX);
     let is_connected = Arc::new(AtomicBool::new(false));
-    let mut docker = DockerWatch::new(&places.docker, &places.host);
+    let mut docker = DockerWatch::new(&places.docker, &places.host, asked);
     let (connected, stopping) = (is_connected.clone(), stop.clone());
     spawn_watched(ends, "docker", "docker", move || {
         while !stopping.is() {
@@ -128,9 +130,9 @@ pub fn watch(
         Ok(())
     })?;
     let mut watching = Watching {
-        bundles: Bundles::new(&places.host, places.containerd.as_deref()),
+        bundles: Bundles::new(&places.host, places.containerd.as_deref(), asked),
         pod_logs: PodLogs::new(&places.host),
-        docker_files: DockerFiles::new(&places.host, Path::new(DOCKER_DIR)),
+        docker_files: DockerFiles::new(&places.host, Path::new(DOCKER_DIR), asked),
         places: places.clone(),
         inventory: Inventory::new(),
         saver,
@@ -303,9 +305,14 @@ pub struct Look {
 ///
 /// # Errors
 /// Where a thread cannot be started.
-pub fn look(places: &Places, limit: Duration, stop: &Raised) -> std::io::Result<Look> {
+pub fn look(
+    places: &Places,
+    asked: &Arc<AskedNames>,
+    limit: Duration,
+    stop: &Raised,
+) -> std::io::Result<Look> {
     let (ends, _ended) = Ends::new();
-    let notices = watch(places, Vec::new(), None, &Arc::new(Status::new()), stop, &ends)?;
+    let notices = watch(places, asked, Vec::new(), None, &Arc::new(Status::new()), stop, &ends)?;
     let deadline = Instant::now() + limit;
     let mut inventory = std::collections::BTreeMap::new();
     while let Ok(notice) = notices.recv_deadline(deadline) {
@@ -348,7 +355,9 @@ mod tests {
         let (ends, ended) = Ends::new();
         let running = Flag::new();
         let status = Arc::new(Status::new());
-        let told = watch(&places, Vec::new(), None, &status, &running.raised(), &ends).unwrap();
+        let told =
+            watch(&places, &Arc::default(), Vec::new(), None, &status, &running.raised(), &ends)
+                .unwrap();
         drop(told); // nobody can be told any more
         let limit = Duration::from_secs(20);
         let ended: Vec<_> = (0..2).map(|_| ended.recv_timeout(limit).unwrap()).collect();

@@ -2,12 +2,11 @@
 //! a container comes, changes or goes. Written as a whole through `disk`: a crash leaves the old
 //! map or the new one. A map that cannot be written is tried again; collecting goes on.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use container::{Container, Inventory, SavedMap};
+use container::{AskedNames, Container, Inventory, SavedMap};
 use disk::Disk;
 
 use crate::config::node;
@@ -35,7 +34,7 @@ impl SaverOrders {
 pub struct Saver {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    env_names: BTreeSet<String>,
+    asked: Arc<AskedNames>,
     /// Whether the state directory is in order: what an earlier run left unfinished there is
     /// removed first, and with it would go what is being written.
     orders: Arc<SaverOrders>,
@@ -44,10 +43,10 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// The map at `path`; of environments it holds `env_names` only.
-    pub fn new(disk: Arc<dyn Disk>, path: PathBuf, env_names: BTreeSet<String>) -> Self {
+    /// The map at `path`; of environments and labels it holds what is `asked` for.
+    pub fn new(disk: Arc<dyn Disk>, path: PathBuf, asked: Arc<AskedNames>) -> Self {
         let orders = Arc::default();
-        Self { disk, path, env_names, orders, is_dirty: false, is_failing: false }
+        Self { disk, path, asked, orders, is_dirty: false, is_failing: false }
     }
 
     /// Where others tell it what to do.
@@ -66,7 +65,7 @@ impl Saver {
     /// Where the map is there and cannot be read, or was written by a later agent.
     pub fn load(&self) -> Result<(Vec<Container>, Vec<String>), container::Error> {
         let now = node::unix_nanos() / 1_000_000_000;
-        let map = SavedMap::load(&*self.disk, &self.path, &self.env_names, now)?;
+        let map = SavedMap::load(&*self.disk, &self.path, &self.asked, now)?;
         Ok((map.containers, map.notes))
     }
 
@@ -81,7 +80,7 @@ impl Saver {
         if !self.is_dirty || !self.orders.may_save.load(Ordering::Acquire) {
             return;
         }
-        match SavedMap::save(&*self.disk, &self.path, inventory.iter(), &self.env_names) {
+        match SavedMap::save(&*self.disk, &self.path, inventory.iter(), &self.asked) {
             Ok(()) => (self.is_dirty, self.is_failing) = (false, false),
             Err(error) if !self.is_failing => {
                 self.is_failing = true;
@@ -106,7 +105,7 @@ mod tests {
         let disk = SimDisk::new(1);
         disk.create_dir_all(Path::new("/state")).unwrap();
         let path = PathBuf::from("/state/docker_path_config.json");
-        let mut saver = Saver::new(Arc::new(disk.clone()), path.clone(), BTreeSet::new());
+        let mut saver = Saver::new(Arc::new(disk.clone()), path.clone(), Arc::default());
         let mut inventory = Inventory::new();
         let container =
             Container { id: "c".into(), source: Source::Docker, ..Container::default() };

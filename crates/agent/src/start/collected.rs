@@ -33,7 +33,7 @@ pub(super) fn ask_for_containers(
         return Ok(ContainerInputs::none());
     }
     let path = plan.parameters.docker_file_cache_path.value.clone();
-    let saver = Saver::new(disk.clone(), path, plan.rules.env_names());
+    let saver = Saver::new(disk.clone(), path, plan.rules.asked.clone());
     let (saved, notes) = saver.load().map_err(Refusal::state)?;
     for note in notes {
         log::warn!("{note}");
@@ -41,7 +41,7 @@ pub(super) fn ask_for_containers(
     let places = Places::detect().map_err(Refusal::usage)?;
     let orders = saver.orders();
     status.readiness.miss(Condition::Containers, "the containers have not been listed yet");
-    let notices = watch(&places, saved, Some(saver), status, stop, ends)
+    let notices = watch(&places, &plan.rules.asked, saved, Some(saver), status, stop, ends)
         .map_err(|error| Refusal::failed(no_thread(&error)))?;
     let first_id = plan.pipelines.len();
     Ok(ContainerInputs::new(plan.rules.clone(), places.host, notices, first_id, orders))

@@ -4,12 +4,14 @@
 //! what when is `docker/follow.rs`, how bytes come over the socket is `transport.rs`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::docker::shape::Inspect;
+use crate::docker::shape::Description;
 use crate::docker::transport::{Got, Stream, UnixHttp};
+use crate::select::asked::AskedNames;
 use crate::tree::overlay;
 use crate::{Container, Error, HostRoot};
 
@@ -38,6 +40,8 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 pub struct Docker {
     http: UnixHttp,
     host: HostRoot,
+    /// What is kept of containers.
+    asked: Arc<AskedNames>,
     /// `/v1.41`.
     version: String,
     /// Docker's directory on the host.
@@ -90,10 +94,15 @@ pub fn docker_socket(host: &HostRoot, docker_host: Option<&str>) -> Result<Optio
 }
 
 impl Docker {
-    /// Agrees on a version and asks for Docker's directory.
+    /// Agrees on a version and asks for Docker's directory. Of environments and labels only what
+    /// is `asked` for is kept.
     ///
     /// Errors: [`Error::Request`], [`Error::Status`], [`Error::Answer`].
-    pub fn connect(socket: &Path, host: &HostRoot) -> Result<Docker, Error> {
+    pub fn connect(
+        socket: &Path,
+        host: &HostRoot,
+        asked: &Arc<AskedNames>,
+    ) -> Result<Docker, Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Info {
@@ -102,9 +111,14 @@ impl Docker {
         }
         let http = UnixHttp::new(socket, REQUEST_TIMEOUT);
         let version = agree(http.api_version("/_ping")?.as_deref());
-        let mut docker = Docker { http, host: host.clone(), version, root: PathBuf::new() };
-        docker.root =
-            docker.http.get::<Info>(&docker.path("/info"), INSPECT_BYTES_MAX)?.docker_root_dir;
+        let (host, asked) = (host.clone(), asked.clone());
+        let mut docker = Docker { http, host, asked, version, root: PathBuf::new() };
+        let mut root = PathBuf::new();
+        docker.http.get(&docker.path("/info"), INSPECT_BYTES_MAX, &mut |json| {
+            root = Info::deserialize(json)?.docker_root_dir;
+            Ok(())
+        })?;
+        docker.root = root;
         Ok(docker)
     }
 
@@ -115,15 +129,21 @@ impl Docker {
 
     /// All containers, stopped ones too.
     pub fn list(&self) -> Result<Vec<ListedContainer>, Error> {
-        self.http.get(&self.path("/containers/json?all=1"), LIST_BYTES_MAX)
+        let mut list = Vec::new();
+        self.http.get(&self.path("/containers/json?all=1"), LIST_BYTES_MAX, &mut |json| {
+            list = Deserialize::deserialize(json)?;
+            Ok(())
+        })?;
+        Ok(list)
     }
 
     /// One container; `None` where there is none with that id.
     pub fn inspect(&self, id: &str) -> Result<Option<Container>, Error> {
         let path = self.path(&format!("/containers/{id}/json"));
-        match self.http.get::<Inspect>(&path, INSPECT_BYTES_MAX) {
-            Ok(inspect) => {
-                let mut container = inspect.into_container(&self.root);
+        let mut found = Description::new(&self.asked);
+        match self.http.get(&path, INSPECT_BYTES_MAX, &mut |json| found.read(json)) {
+            Ok(()) => {
+                let mut container = found.inspected(&self.root)?;
                 if container.upper_dir.is_none() {
                     overlay::fill_dirs(&self.host, &overlay::own_mounts(), &mut container);
                 }
@@ -308,7 +328,7 @@ mod tests {
     }
     /// What the engine behind `serve`'s socket is taken for.
     fn connect(dir: &tempfile::TempDir) -> Result<Docker, Error> {
-        Docker::connect(&dir.path().join("socket"), &HostRoot::at("/"))
+        Docker::connect(&dir.path().join("socket"), &HostRoot::at("/"), &Arc::default())
     }
 
     #[test]

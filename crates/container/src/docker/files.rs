@@ -8,11 +8,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::docker::shape::{ConfigFile, HostConfig};
+use serde::Deserialize;
+
+use crate::docker::shape::{Description, HostConfig};
 use crate::tree::handle::FileStat;
 use crate::tree::overlay;
-use crate::{Container, Error, HostRoot, Observation, Source};
+use crate::{AskedNames, Container, Error, HostRoot, Observation, Source};
 
 /// Where Docker keeps its files unless it was told otherwise.
 pub const DOCKER_DIR: &str = "/var/lib/docker";
@@ -21,15 +24,18 @@ pub const DOCKER_DIR: &str = "/var/lib/docker";
 #[derive(Debug)]
 pub struct DockerFiles {
     host: HostRoot,
+    asked: Arc<AskedNames>,
     root: PathBuf,
     /// What each container's file was when it was read, or could not be.
     read: HashMap<String, FileStat>,
 }
 
 impl DockerFiles {
-    /// Docker's files in `root` on the host, usually [`DOCKER_DIR`].
-    pub fn new(host: &HostRoot, root: &Path) -> DockerFiles {
-        DockerFiles { host: host.clone(), root: root.into(), read: HashMap::new() }
+    /// Docker's files in `root` on the host, usually [`DOCKER_DIR`]. Of environments and labels
+    /// only what is `asked` for is kept.
+    pub fn new(host: &HostRoot, root: &Path, asked: &Arc<AskedNames>) -> DockerFiles {
+        let (host, asked) = (host.clone(), asked.clone());
+        DockerFiles { host, asked, root: root.into(), read: HashMap::new() }
     }
 
     /// Tells what changed since the last poll, then what there is.
@@ -64,21 +70,21 @@ impl DockerFiles {
     }
 
     fn read_container(&self, path: &Path) -> Result<Container, Error> {
-        let config: ConfigFile = self.parse(path)?;
-        let host_config = match self.parse::<HostConfig>(&path.with_file_name("hostconfig.json")) {
-            Err(error) if error.is_not_found() => HostConfig::default(),
+        let mut config = Description::new(&self.asked);
+        self.host.json(path, &mut |json| config.read(json))?;
+        let mut host_config = HostConfig::default();
+        let beside = self.host.json(&path.with_file_name("hostconfig.json"), &mut |json| {
+            host_config = HostConfig::deserialize(json)?;
+            Ok(())
+        });
+        match beside {
+            Err(error) if error.is_not_found() => {}
             read => read?,
-        };
+        }
         let upper_dir = self.upper_dir(config.id(), &config.driver);
-        let mut container = config.into_container(host_config, upper_dir, &self.root);
+        let mut container = config.filed(host_config, upper_dir, &self.root)?;
         overlay::fill_dirs(&self.host, &overlay::own_mounts(), &mut container);
         Ok(container)
-    }
-
-    fn parse<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<T, Error> {
-        let content = self.host.read(path)?;
-        serde_json::from_slice(&content)
-            .map_err(|source| Error::Format { path: path.into(), source })
     }
 
     /// The upper directory: the storage driver writes down which of its layers is the

@@ -9,10 +9,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::docker::api::{Docker, DockerEvent, DockerEvents, ListedContainer};
-use crate::{Container, Error, HostRoot, Observation, Source, State};
+use crate::{AskedNames, Container, Error, HostRoot, Observation, Source, State};
 
 /// How often everything is listed though events arrive (iLogtail's DOCKER_FETCH_ALL_INTERVAL).
 pub const LIST_EVERY: Duration = Duration::from_secs(300);
@@ -31,6 +32,7 @@ const EVENTS_PER_STEP: usize = 256;
 pub struct DockerWatch {
     socket: PathBuf,
     host: HostRoot,
+    asked: Arc<AskedNames>,
     link: Option<(Docker, DockerEvents)>,
     plan: Plan,
     retry_at: Option<Instant>,
@@ -38,11 +40,13 @@ pub struct DockerWatch {
 }
 
 impl DockerWatch {
-    /// Follows the engine behind `socket`; connects at the first step.
-    pub fn new(socket: &Path, host: &HostRoot) -> DockerWatch {
+    /// Follows the engine behind `socket`; connects at the first step. Of environments and labels
+    /// only what is `asked` for is kept.
+    pub fn new(socket: &Path, host: &HostRoot, asked: &Arc<AskedNames>) -> DockerWatch {
         DockerWatch {
             socket: socket.into(),
             host: host.clone(),
+            asked: asked.clone(),
             link: None,
             plan: Plan::default(),
             retry_at: None,
@@ -80,7 +84,7 @@ impl DockerWatch {
                     std::thread::park_timeout(left.min(wait));
                     return Ok(());
                 }
-                let docker = Docker::connect(&self.socket, &self.host)?;
+                let docker = Docker::connect(&self.socket, &self.host, &self.asked)?;
                 let events = docker.events()?;
                 self.plan.connected();
                 self.link.insert((docker, events))
@@ -272,7 +276,8 @@ mod tests {
                 stream.write_all(head.as_bytes()).is_ok()
             }
         });
-        let mut watch = DockerWatch::new(&dir.path().join("socket"), &HostRoot::at("/"));
+        let mut watch =
+            DockerWatch::new(&dir.path().join("socket"), &HostRoot::at("/"), &Arc::default());
         let now = Instant::now();
         let mut said = Vec::new();
         watch.step(now, Duration::ZERO, &mut |observation| said.push(observation));
@@ -428,7 +433,7 @@ mod tests {
     fn connecting_is_tried_again_ever_more_slowly() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("none.sock");
-        let mut watch = DockerWatch::new(&socket, &HostRoot::at("/"));
+        let mut watch = DockerWatch::new(&socket, &HostRoot::at("/"), &Arc::default());
         let mut now = Instant::now();
         let mut troubles = 0;
         let mut gaps = Vec::new();

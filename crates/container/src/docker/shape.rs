@@ -1,57 +1,55 @@
-//! What Docker says of a container, as it says it, and what that means. Pure.
+//! What Docker says of a container, as it says it, and what that means. Pure but for the reading.
 //!
-//! Two shapes that share most parts: the answer of `GET /containers/{id}/json` (Docker Engine API
-//! 1.24 to 1.52) and the file `config.v2.json` with `hostconfig.json` beside it
-//! (`daemon/container`). Whatever may be absent or null in some version is optional here.
+//! Two documents that share most parts: the answer of `GET /containers/{id}/json` (Docker Engine
+//! API 1.24 to 1.52) and the file `config.v2.json` with `hostconfig.json` beside it
+//! (`daemon/container`). They are read as one shape; whatever may be absent or null in some version
+//! is optional here. Of environments and labels only what is asked for is taken in (`asked.rs`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::{DeserializeSeed, Error as _, MapAccess};
 use serde::{Deserialize, Deserializer};
 
-use crate::model::split_env;
+use crate::json::{Asked, Json, Members, Object};
 use crate::pod_names;
-use crate::{Container, LogDriver, Mount, MountKind, Source, State};
+use crate::select::asked::AskedNames;
+use crate::{Container, Error, LogDriver, Mount, MountKind, Source, State};
 
-/// An answer of inspect.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Inspect {
+/// An answer of inspect, or `config.v2.json`.
+pub(crate) struct Description<'a> {
+    asked: &'a AskedNames,
     id: String,
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     created: String,
-    #[serde(default)]
     log_path: String,
-    #[serde(default)]
-    state: InspectState,
-    #[serde(default)]
-    config: Config,
-    #[serde(default)]
+    /// Name of the storage driver.
+    pub(crate) driver: String,
+    state: StateShape,
+    config: Config<'a>,
     host_config: HostConfig,
-    #[serde(default, deserialize_with = "or_default")]
+    /// Of inspect.
     mounts: Vec<MountPoint>,
-    #[serde(default, deserialize_with = "or_default")]
+    /// Of the file.
+    mount_points: BTreeMap<String, MountPoint>,
     graph_driver: GraphDriver,
-    #[serde(default, deserialize_with = "or_default")]
     network_settings: NetworkSettings,
 }
 
+/// Inspect says `Status`, the file the rest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct InspectState {
+struct StateShape {
     status: String,
+    running: bool,
     pid: u32,
+    started_at: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Config {
+struct Config<'a> {
+    asked: &'a AskedNames,
     image: String,
-    #[serde(deserialize_with = "or_default")]
-    env: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
+    env: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
 }
 
@@ -103,39 +101,6 @@ struct Network {
     ip_address: String,
 }
 
-/// `config.v2.json`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ConfigFile {
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    created: String,
-    #[serde(default)]
-    log_path: String,
-    /// Name of the storage driver.
-    #[serde(default)]
-    pub driver: String,
-    #[serde(default)]
-    state: FileState,
-    #[serde(default)]
-    config: Config,
-    #[serde(default, deserialize_with = "or_default")]
-    mount_points: BTreeMap<String, MountPoint>,
-    #[serde(default, deserialize_with = "or_default")]
-    network_settings: NetworkSettings,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct FileState {
-    running: bool,
-    pid: u32,
-    started_at: String,
-}
-
 /// Go's encoder writes null for what is empty.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -145,72 +110,173 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-impl Inspect {
-    /// The container; `root` is Docker's own directory on the host.
-    pub(crate) fn into_container(self, root: &Path) -> Container {
-        let mut data = self.graph_driver.data;
-        let lowers = data.remove("LowerDir").unwrap_or_default();
-        let mut container = Container {
-            state: State::from_docker(&self.state.status),
-            pid: Some(self.state.pid).filter(|pid| *pid > 0),
-            upper_dir: data.remove("UpperDir").map(PathBuf::from),
-            lower_dirs: lowers.split(':').filter(|dir| !dir.is_empty()).map(Into::into).collect(),
-            created: self.created,
-            source: Source::Docker,
-            id: self.id,
-            ..Container::default()
-        };
-        self.config.fill(&mut container, &self.name);
-        self.host_config.fill(&mut container, &self.log_path, root);
-        self.network_settings.fill(&mut container);
-        add_mounts(&mut container, self.mounts, root);
-        container
+/// The same for a value in an object.
+fn next_or_default<'de, T, A>(values: &mut A) -> Result<T, A::Error>
+where
+    T: Deserialize<'de> + Default,
+    A: MapAccess<'de>,
+{
+    Ok(values.next_value::<Option<T>>()?.unwrap_or_default())
+}
+
+impl Members for Description<'_> {
+    const NAMES: &'static [&'static str] = &[
+        "Id",
+        "ID",
+        "Name",
+        "Created",
+        "LogPath",
+        "Driver",
+        "State",
+        "Config",
+        "HostConfig",
+        "Mounts",
+        "MountPoints",
+        "GraphDriver",
+        "NetworkSettings",
+    ];
+
+    fn take<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        values: &mut A,
+    ) -> Result<(), A::Error> {
+        match name {
+            "Id" | "ID" => self.id = values.next_value()?,
+            "Name" => self.name = values.next_value()?,
+            "Created" => self.created = values.next_value()?,
+            "LogPath" => self.log_path = values.next_value()?,
+            "Driver" => self.driver = values.next_value()?,
+            "State" => self.state = values.next_value()?,
+            "Config" => values.next_value_seed(Object(&mut self.config))?,
+            "HostConfig" => self.host_config = values.next_value()?,
+            "Mounts" => self.mounts = next_or_default(values)?,
+            "MountPoints" => self.mount_points = next_or_default(values)?,
+            "GraphDriver" => self.graph_driver = next_or_default(values)?,
+            _ => self.network_settings = next_or_default(values)?,
+        }
+        Ok(())
     }
 }
 
-impl ConfigFile {
+impl Members for Config<'_> {
+    const NAMES: &'static [&'static str] = &["Image", "Env", "Labels"];
+
+    fn take<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        values: &mut A,
+    ) -> Result<(), A::Error> {
+        let asked = self.asked;
+        match name {
+            "Image" => {
+                self.image = values.next_value()?;
+                Ok(())
+            }
+            "Env" => {
+                let is_asked = |name: &str| asked.has_env(name);
+                values.next_value_seed(Asked { is_asked: &is_asked, into: &mut self.env })
+            }
+            _ => {
+                let is_asked = |name: &str| asked.has_label(name) || pod_names::is_label(name);
+                values.next_value_seed(Asked { is_asked: &is_asked, into: &mut self.labels })
+            }
+        }
+    }
+}
+
+impl<'a> Description<'a> {
+    /// Nothing yet; of environment and labels it will hold what is asked for.
+    pub(crate) fn new(asked: &'a AskedNames) -> Description<'a> {
+        let (env, labels) = (BTreeMap::new(), BTreeMap::new());
+        Description {
+            asked,
+            id: String::new(),
+            name: String::new(),
+            created: String::new(),
+            log_path: String::new(),
+            driver: String::new(),
+            state: StateShape::default(),
+            config: Config { asked, image: String::new(), env, labels },
+            host_config: HostConfig::default(),
+            mounts: Vec::new(),
+            mount_points: BTreeMap::new(),
+            graph_driver: GraphDriver::default(),
+            network_settings: NetworkSettings::default(),
+        }
+    }
+
+    /// Takes in the document.
+    pub(crate) fn read(&mut self, json: &mut Json<'_>) -> serde_json::Result<()> {
+        Object(&mut *self).deserialize(json)?;
+        match self.id.is_empty() {
+            true => Err(serde_json::Error::missing_field("Id")),
+            false => Ok(()),
+        }
+    }
+
     /// The container's id.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// The container; `root` is Docker's own directory on the host.
-    pub(crate) fn into_container(
-        self,
+    /// The container of an answer of inspect; `root` is Docker's own directory on the host.
+    ///
+    /// Errors: [`Error::TooMuch`].
+    pub(crate) fn inspected(mut self, root: &Path) -> Result<Container, Error> {
+        let mut data = std::mem::take(&mut self.graph_driver.data);
+        let lowers = data.remove("LowerDir").unwrap_or_default();
+        let container = Container {
+            state: State::from_docker(&self.state.status),
+            upper_dir: data.remove("UpperDir").map(PathBuf::from),
+            lower_dirs: lowers.split(':').filter(|dir| !dir.is_empty()).map(Into::into).collect(),
+            source: Source::Docker,
+            ..Container::default()
+        };
+        self.fill(container, root)
+    }
+
+    /// The container of Docker's files.
+    ///
+    /// Errors: [`Error::TooMuch`].
+    pub(crate) fn filed(
+        mut self,
         host_config: HostConfig,
         upper_dir: Option<PathBuf>,
         root: &Path,
-    ) -> Container {
+    ) -> Result<Container, Error> {
         let never_started = self.state.started_at.starts_with("0001-");
         let state = match (self.state.running, never_started) {
             (true, _) => State::Running,
             (false, true) => State::Created,
             (false, false) => State::Exited,
         };
-        let mut container = Container {
-            state,
-            pid: Some(self.state.pid).filter(|pid| *pid > 0),
-            upper_dir,
-            created: self.created,
-            source: Source::DockerFiles,
-            id: self.id,
-            ..Container::default()
-        };
+        self.host_config = host_config;
+        let source = Source::DockerFiles;
+        self.fill(Container { state, upper_dir, source, ..Container::default() }, root)
+    }
+
+    /// What both documents say in the same way.
+    fn fill(self, mut container: Container, root: &Path) -> Result<Container, Error> {
+        container.pid = Some(self.state.pid).filter(|pid| *pid > 0);
+        container.created = self.created;
+        container.id = self.id;
         self.config.fill(&mut container, &self.name);
-        host_config.fill(&mut container, &self.log_path, root);
+        self.host_config.fill(&mut container, &self.log_path, root);
         self.network_settings.fill(&mut container);
+        add_mounts(&mut container, self.mounts, root);
         add_mounts(&mut container, self.mount_points.into_values().collect(), root);
-        container
+        self.asked.keep(container)
     }
 }
 
-impl Config {
+impl Config<'_> {
     fn fill(self, container: &mut Container, name: &str) {
         container.name = name.trim_start_matches('/').into();
         container.image = self.image;
         container.k8s = pod_names::pod_of(&self.labels, name);
         container.labels = Some(self.labels);
-        container.env = Some(split_env(&self.env));
+        container.env = Some(self.env);
     }
 }
 
@@ -270,11 +336,15 @@ fn add_mounts(container: &mut Container, points: Vec<MountPoint>, root: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::parse;
 
     const ROOT: &str = "/var/lib/docker";
 
     fn inspect(json: &str) -> Container {
-        serde_json::from_str::<Inspect>(json).unwrap().into_container(Path::new(ROOT))
+        let asked = AskedNames::default();
+        let mut found = Description::new(&asked);
+        parse(&mut json.as_bytes(), &mut |json| found.read(json)).unwrap();
+        found.inspected(Path::new(ROOT)).unwrap()
     }
 
     #[test]
@@ -335,10 +405,35 @@ mod tests {
     }
 
     #[test]
-    fn environment_by_table() {
-        let entries = ["A=1", "B=x=y", "C=", "D"].map(String::from);
-        let env = split_env(&entries);
-        let get = |name: &str| env[name].as_str();
-        assert_eq!((get("A"), get("B"), get("C"), get("D")), ("1", "x=y", "", ""));
+    fn a_document_without_an_id_is_none() {
+        let asked = AskedNames::default();
+        for json in ["{}", r#"{"Id":""}"#, "null", "[]", r#"{"Id":"a","Config":3}"#] {
+            let mut found = Description::new(&asked);
+            let read = parse(&mut json.as_bytes(), &mut |json| found.read(json));
+            assert!(read.is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_sandbox_has_those_labels_of_its_pod_that_are_asked_for() {
+        let json = r#"{"Id":"a","Config":{"Env":["TIER=front","SECRET=x"],"Labels":{
+            "io.kubernetes.pod.name":"web-0","io.kubernetes.pod.namespace":"shop",
+            "io.kubernetes.docker.type":"podsandbox","team":"a","other":"b"}}}"#;
+        let asked = AskedNames {
+            env: ["TIER".to_string()].into(),
+            pod_labels: ["team".to_string()].into(),
+            ..AskedNames::default()
+        };
+        let mut found = Description::new(&asked);
+        parse(&mut json.as_bytes(), &mut |json| found.read(json)).unwrap();
+        let container = found.inspected(Path::new(ROOT)).unwrap();
+        let words = |map: Option<BTreeMap<String, String>>| -> Vec<_> {
+            map.unwrap().into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        let k8s = container.k8s.unwrap();
+        assert_eq!((k8s.pod.as_str(), k8s.sandbox), ("web-0", true));
+        assert_eq!(words(k8s.labels), ["team=a"]);
+        assert_eq!(words(container.labels), [""; 0]);
+        assert_eq!(words(container.env), ["TIER=front"]);
     }
 }

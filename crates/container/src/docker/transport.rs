@@ -5,14 +5,13 @@
 //! call ends in time, which counts for sending and for each read of an answer; a stream waits as
 //! long as its reader says, and a wait without bytes leaves it usable.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -21,6 +20,7 @@ use ureq::unversioned::transport::{
 };
 
 use crate::Error;
+use crate::json::{self, Json};
 
 /// How much of an answer that is no success is read.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
@@ -79,8 +79,13 @@ impl UnixHttp {
     }
 
     /// Asks for `path` (with its query, encoded) and parses the answer as it comes, so that only
-    /// what `T` keeps is in memory. It may have `len_max` bytes.
-    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, len_max: u64) -> Result<T, Error> {
+    /// what `take` keeps of it is in memory. It may have `len_max` bytes.
+    pub(crate) fn get(
+        &self,
+        path: &str,
+        len_max: u64,
+        take: &mut dyn FnMut(&mut Json<'_>) -> serde_json::Result<()>,
+    ) -> Result<(), Error> {
         let Answer { url, status, mut body, .. } = self.ask(path)?;
         if status != 200 {
             let mut said = Vec::new();
@@ -89,9 +94,9 @@ impl UnixHttp {
             let message = String::from_utf8_lossy(&said).chars().take(300).collect();
             return Err(Error::Status { url, status, message });
         }
-        let mut bounded = BufReader::with_capacity(BUFFER_LEN, (&mut body).take(len_max));
-        let parsed = serde_json::from_reader(&mut bounded);
-        let is_cut = bounded.get_ref().limit() == 0;
+        let mut bounded = (&mut body).take(len_max);
+        let parsed = json::parse(&mut bounded, take);
+        let is_cut = bounded.limit() == 0;
         match parsed {
             Err(_) if is_cut => Err(Error::TooLong { url, len_max }),
             Err(source) if source.is_io() => {
@@ -100,7 +105,7 @@ impl UnixHttp {
                 Err(Error::Request { url, source })
             }
             Err(source) => Err(Error::Answer { url, source }),
-            Ok(value) => Ok(value),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -295,6 +300,7 @@ pub(crate) mod tests {
     #![allow(clippy::disallowed_methods)] // the server is a thread
 
     use super::*;
+    use serde::de::DeserializeOwned;
     use std::io::BufRead;
     use std::os::unix::net::UnixListener;
     use tempfile::TempDir;
@@ -336,15 +342,28 @@ pub(crate) mod tests {
         write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {len}\r\n\r\n{body}").is_ok()
     }
 
+    fn get<T: DeserializeOwned + Default>(
+        http: &UnixHttp,
+        path: &str,
+        len_max: u64,
+    ) -> Result<T, Error> {
+        let mut value = T::default();
+        http.get(path, len_max, &mut |json| {
+            value = T::deserialize(json)?;
+            Ok(())
+        })?;
+        Ok(value)
+    }
+
     #[test]
     fn statuses_are_values_and_headers_come_with_them() {
         let (_dir, http) = serve(|path, stream| match path {
             "/ok?a=b" => answer(stream, "200 OK\r\nApi-Version: 1.41", "\"fine\""),
             _ => answer(stream, "404 Not Found", "{\"message\":\"none\"}"),
         });
-        assert_eq!(http.get::<String>("/ok?a=b", 100).unwrap(), "fine");
+        assert_eq!(get::<String>(&http, "/ok?a=b", 100).unwrap(), "fine");
         assert_eq!(http.api_version("/ok?a=b").unwrap().as_deref(), Some("1.41"));
-        let error = http.get::<String>("/other", 100).unwrap_err();
+        let error = get::<String>(&http, "/other", 100).unwrap_err();
         assert!(error.is_not_found() && error.to_string().contains("none"), "{error}");
         let Err(error) = http.stream("/other") else { panic!("404 is no stream") };
         assert!(error.is_not_found() && error.to_string().contains("none"), "{error}");
@@ -357,7 +376,7 @@ pub(crate) mod tests {
             false
         });
         for _ in 0..5 {
-            assert_eq!(http.get::<u8>("/x", 100).unwrap(), 1);
+            assert_eq!(get::<u8>(&http, "/x", 100).unwrap(), 1);
         }
     }
 
@@ -366,7 +385,7 @@ pub(crate) mod tests {
         let (_dir, http) = serve(|_, stream| {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n\"half").is_ok()
         });
-        let Err(Error::Request { source, .. }) = http.get::<String>("/x", 100) else {
+        let Err(Error::Request { source, .. }) = get::<String>(&http, "/x", 100) else {
             panic!("no answer came")
         };
         assert_eq!(source.kind(), io::ErrorKind::TimedOut);
@@ -419,8 +438,8 @@ pub(crate) mod tests {
     #[test]
     fn an_answer_beyond_its_length_is_an_error_of_its_own() {
         let (_dir, http) = serve(|_, stream| answer(stream, "200 OK", "[1,2,3,4,5]"));
-        assert_eq!(http.get::<Vec<u8>>("/x", 11).unwrap(), [1, 2, 3, 4, 5]);
-        let Err(Error::TooLong { len_max: 10, .. }) = http.get::<Vec<u8>>("/x", 10) else {
+        assert_eq!(get::<Vec<u8>>(&http, "/x", 11).unwrap(), [1, 2, 3, 4, 5]);
+        let Err(Error::TooLong { len_max: 10, .. }) = get::<Vec<u8>>(&http, "/x", 10) else {
             panic!("it has 11 bytes")
         };
     }

@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::oci::pod_logs::{self, POD_LOGS};
 use crate::oci::shape::{self, Spec};
 use crate::tree::handle::FileStat;
 use crate::tree::overlay;
-use crate::{Container, Error, HostRoot, Observation, Source, State};
+use crate::{AskedNames, Container, Error, HostRoot, Observation, Source, State};
 
 /// containerd's state directories: its own, k3s', Docker's.
 const CONTAINERD_DIRS: [&str; 3] =
@@ -32,6 +33,7 @@ const CRIO_DIRS: [&str; 2] = [
 #[derive(Debug)]
 pub struct Bundles {
     host: HostRoot,
+    asked: Arc<AskedNames>,
     containerd_dirs: Vec<PathBuf>,
     read: HashMap<PathBuf, Bundle>,
     /// Where the kubelet stores the logs of pods, beside its usual place.
@@ -48,13 +50,15 @@ struct Bundle {
 
 impl Bundles {
     /// The bundles on `host`; `state_dir` is another state directory of containerd to look
-    /// into (the value of CONTAINERD_STATE_DIR).
-    pub fn new(host: &HostRoot, state_dir: Option<&Path>) -> Bundles {
+    /// into (the value of CONTAINERD_STATE_DIR). Of environments and labels only what is `asked`
+    /// for is kept.
+    pub fn new(host: &HostRoot, state_dir: Option<&Path>, asked: &Arc<AskedNames>) -> Bundles {
         let mut dirs: Vec<PathBuf> = CONTAINERD_DIRS.iter().map(PathBuf::from).collect();
         dirs.extend(state_dir.map(Path::to_path_buf));
         dirs.dedup();
         Bundles {
             host: host.clone(),
+            asked: asked.clone(),
             containerd_dirs: dirs,
             read: HashMap::new(),
             pod_logs_dirs: BTreeSet::new(),
@@ -178,12 +182,11 @@ impl Bundles {
     }
 
     fn read_config(&mut self, path: &Path, place: &Place) -> Result<Container, Error> {
-        let content = self.host.read(path)?;
-        let spec: Spec = serde_json::from_slice(&content)
-            .map_err(|source| Error::Format { path: path.into(), source })?;
+        let mut spec = Spec::new(&self.asked);
+        self.host.json(path, &mut |json| spec.read(json))?;
         let pod_logs_dir = spec.pod_logs_dir().filter(|dir| dir != Path::new(POD_LOGS));
         self.pod_logs_dirs.extend(pod_logs_dir);
-        let mut container = spec.into_container(&place.id, &place.dir);
+        let mut container = spec.into_container(&place.id, &place.dir)?;
         if container.ip.is_empty() {
             container.ip = self.address(&container).unwrap_or_default();
         }

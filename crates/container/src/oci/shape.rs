@@ -5,26 +5,25 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, MapAccess};
 
-use crate::model::split_env;
+use crate::json::{self, Asked, Json, Members, Object};
 use crate::pod_names;
-use crate::{Container, K8s, LogDriver, Mount, MountKind, Source};
+use crate::select::asked::AskedNames;
+use crate::{Container, Error, K8s, LogDriver, Mount, MountKind, Source};
 
 /// `config.json`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Spec {
-    process: Option<ProcessSpec>,
+pub(crate) struct Spec<'a> {
+    asked: &'a AskedNames,
+    process: Option<ProcessSpec<'a>>,
     root: Option<RootSpec>,
-    #[serde(default)]
     mounts: Vec<MountSpec>,
-    #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct ProcessSpec {
-    #[serde(default)]
-    env: Vec<String>,
+struct ProcessSpec<'a> {
+    asked: &'a AskedNames,
+    env: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,7 +45,83 @@ const CONTAINERD: &str = "io.kubernetes.cri.";
 /// Annotations of CRI-O (`pkg/annotations`), after this prefix.
 const CRIO: &str = "io.kubernetes.cri-o.";
 
-impl Spec {
+/// Those that are looked at, of either.
+const CONTAINERD_NAMES: [&str; 7] = [
+    "container-name",
+    "container-type",
+    "image-name",
+    "sandbox-log-directory",
+    "sandbox-name",
+    "sandbox-namespace",
+    "sandbox-uid",
+];
+const CRIO_NAMES: [&str; 8] =
+    ["ContainerType", "Created", "IP.0", "Image", "ImageName", "Labels", "LogPath", "Name"];
+
+/// Whether an annotation says something about the container: by its name, or as a label of it that
+/// is asked for.
+fn is_asked(name: &str, asked: &AskedNames) -> bool {
+    let of = |prefix: &str, names: &[&str]| {
+        name.strip_prefix(prefix).is_some_and(|name| names.contains(&name))
+    };
+    of(CONTAINERD, &CONTAINERD_NAMES)
+        || of(CRIO, &CRIO_NAMES)
+        || pod_names::is_label(name)
+        || asked.has_label(name)
+}
+
+impl Members for Spec<'_> {
+    const NAMES: &'static [&'static str] = &["process", "root", "mounts", "annotations"];
+
+    fn take<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &'static str,
+        values: &mut A,
+    ) -> Result<(), A::Error> {
+        let asked = self.asked;
+        match name {
+            "process" => {
+                let process = ProcessSpec { asked, env: BTreeMap::new() };
+                values.next_value_seed(Object(self.process.insert(process)))?;
+            }
+            "root" => self.root = values.next_value()?,
+            "mounts" => self.mounts = values.next_value()?,
+            _ => {
+                let is_asked = |name: &str| is_asked(name, asked);
+                let into = &mut self.annotations;
+                values.next_value_seed(Asked { is_asked: &is_asked, into })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Members for ProcessSpec<'_> {
+    const NAMES: &'static [&'static str] = &["env"];
+
+    fn take<'de, A: MapAccess<'de>>(
+        &mut self,
+        _: &'static str,
+        values: &mut A,
+    ) -> Result<(), A::Error> {
+        let asked = self.asked;
+        let is_asked = |name: &str| asked.has_env(name);
+        values.next_value_seed(Asked { is_asked: &is_asked, into: &mut self.env })
+    }
+}
+
+impl<'a> Spec<'a> {
+    /// Nothing yet; of environment and labels it will hold what is asked for.
+    pub(crate) fn new(asked: &'a AskedNames) -> Spec<'a> {
+        let annotations = BTreeMap::new();
+        Spec { asked, process: None, root: None, mounts: Vec::new(), annotations }
+    }
+
+    /// Takes in the document.
+    pub(crate) fn read(&mut self, json: &mut Json<'_>) -> serde_json::Result<()> {
+        Object(self).deserialize(json)
+    }
+
     /// Where the kubelet stores the logs of all pods, where this is a pod's sandbox that says so.
     /// Only what the kubelet's own layout confirms is taken: `<dir>/<namespace>_<pod>_<uid>`.
     pub(crate) fn pod_logs_dir(&self) -> Option<PathBuf> {
@@ -61,8 +136,10 @@ impl Spec {
     }
 
     /// The container `id`, whose bundle lies in `dir` on the host.
-    pub(crate) fn into_container(self, id: &str, dir: &Path) -> Container {
-        let env = self.process.map(|process| split_env(&process.env));
+    ///
+    /// Errors: [`Error::TooMuch`].
+    pub(crate) fn into_container(self, id: &str, dir: &Path) -> Result<Container, Error> {
+        let env = self.process.map(|process| process.env);
         let mut container = Container {
             id: id.into(),
             name: id.into(),
@@ -79,8 +156,8 @@ impl Spec {
             mount.add_to(&mut container);
         }
         fill_containerd(&self.annotations, &mut container);
-        fill_crio(&self.annotations, &mut container);
-        container
+        fill_crio(&self.annotations, self.asked, &mut container);
+        self.asked.keep(container)
     }
 }
 
@@ -130,12 +207,26 @@ fn fill_containerd(annotations: &BTreeMap<String, String>, container: &mut Conta
     });
 }
 
-fn fill_crio(annotations: &BTreeMap<String, String>, container: &mut Container) {
+/// The labels in an annotation; none where it is not understood.
+fn labels_of(json: &str, asked: &AskedNames) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let is_asked = |name: &str| pod_names::is_label(name) || asked.has_label(name);
+    let parsed = json::parse(&mut json.as_bytes(), &mut |json| {
+        Asked { is_asked: &is_asked, into: &mut labels }.deserialize(json)
+    });
+    parsed.map_or(BTreeMap::new(), |()| labels)
+}
+
+fn fill_crio(
+    annotations: &BTreeMap<String, String>,
+    asked: &AskedNames,
+    container: &mut Container,
+) {
     let get = |name: &str| annotations.get(&format!("{CRIO}{name}")).cloned();
     let Some(kind) = get("ContainerType") else { return };
     // The kubelet's labels come as JSON, and (in most versions) as annotations too.
-    let own = get("Labels").and_then(|json| serde_json::from_str(&json).ok());
-    let mut labels: BTreeMap<String, String> = own.unwrap_or_default();
+    let own = get("Labels");
+    let mut labels = own.map_or(BTreeMap::new(), |json| labels_of(&json, asked));
     for (key, value) in annotations {
         let is_kubelets = key.starts_with("io.kubernetes.pod.")
             || key.starts_with("io.kubernetes.container.name");
@@ -188,7 +279,14 @@ mod tests {
     use super::*;
 
     fn container(json: &str, dir: &str) -> Container {
-        serde_json::from_str::<Spec>(json).unwrap().into_container("abc", Path::new(dir))
+        let asked = AskedNames {
+            env: ["A".to_string()].into(),
+            labels: ["io.kubernetes.container.name".to_string()].into(),
+            pod_labels: ["team".to_string()].into(),
+        };
+        let mut spec = Spec::new(&asked);
+        json::parse(&mut json.as_bytes(), &mut |json| spec.read(json)).unwrap();
+        spec.into_container("abc", Path::new(dir)).unwrap()
     }
 
     const BUNDLE: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io/abc";
@@ -260,7 +358,7 @@ mod tests {
                  "io.kubernetes.cri-o.IP.0":"10.244.0.3",
                  "io.kubernetes.cri-o.LogPath":"/var/log/pods/shop_web-0_u-1/redis/2.log",
                  "io.kubernetes.cri-o.Labels":
-                  "{\"io.kubernetes.container.name\":\"redis\"}",
+                  "{\"io.kubernetes.container.name\":\"redis\",\"team\":\"a\"}",
                  "io.kubernetes.pod.name":"web-0","io.kubernetes.pod.uid":"u-1",
                  "io.kubernetes.pod.namespace":"shop"}}"#,
             dir,

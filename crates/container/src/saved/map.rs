@@ -5,34 +5,33 @@
 //! The shape is iLogtail's, version 1.0.0, so that either agent reads what the other wrote; what
 //! it has no place for is in an `irontail` object of each container. Version 0.1.0 is read too.
 //! Saved as a whole through `disk` (temporary file, sync, rename), mode 0600: a crash leaves the
-//! old map or the new one. Of an environment only the variables that a filter or a tag names are
-//! saved, and those that ask for pipelines: secrets stay out. A damaged file is kept beside and
+//! old map or the new one. Of environments and labels only what a filter or a tag names is
+//! saved, and the variables that ask for pipelines: secrets stay out. A damaged file is kept beside and
 //! said; the map is then empty.
 //! Not here: the shapes (`v1.rs`), when to save (the agent: on every add and remove).
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use disk::Disk;
 
 use crate::saved::contents::SavedMap;
 use crate::saved::v1::{self, Shape};
-use crate::{Container, Error};
+use crate::{AskedNames, Container, Error};
 
 /// Only the agent's user reads it: it names what runs on the machine.
 const MODE: u32 = 0o600;
 
 impl SavedMap {
-    /// Reads the map at `path`; none there is an empty one. `env_names` are the variables that
-    /// filters and tags name now: where they are not all among those of the saving agent, the
-    /// environments count as unknown. `now_unix` (seconds) goes into the name of a damaged file.
+    /// Reads the map at `path`; none there is an empty one. `asked` is what filters and tags name
+    /// now: where its variables are not all among those of the saving agent, the environments count
+    /// as unknown until a runtime tells them, and so with labels. `now_unix` (seconds) goes into the name of a damaged file.
     ///
     /// Errors: [`Error::Read`] where the file is there and cannot be read, [`Error::Newer`]
     /// where a later agent wrote it.
     pub fn load(
         disk: &dyn Disk,
         path: &Path,
-        env_names: &BTreeSet<String>,
+        asked: &AskedNames,
         now_unix: i64,
     ) -> Result<SavedMap, Error> {
         let content = match disk.read(path) {
@@ -42,7 +41,7 @@ impl SavedMap {
             }
             Err(source) => return Err(Error::Read { path: path.into(), source }),
         };
-        match v1::parse(&content, env_names) {
+        match v1::parse(&content, asked) {
             Ok(Shape::Map(map)) => Ok(map),
             Ok(Shape::Newer(version)) => Err(Error::Newer { path: path.into(), version }),
             Err(reason) => {
@@ -58,17 +57,16 @@ impl SavedMap {
         }
     }
 
-    /// Saves `containers` at `path`; of their environments only `env_names`, and the variables
-    /// that ask for pipelines ([`crate::ENV_PIPELINE_PREFIX`]).
+    /// Saves `containers` at `path`; of their environments and labels only what is `asked` for.
     ///
     /// Errors: [`Error::Save`]; the old map is then still there.
     pub fn save<'a>(
         disk: &dyn Disk,
         path: &Path,
         containers: impl Iterator<Item = &'a Container>,
-        env_names: &BTreeSet<String>,
+        asked: &AskedNames,
     ) -> Result<(), Error> {
-        let content = v1::render(containers, env_names);
+        let content = v1::render(containers, asked);
         disk.replace(path, MODE, &mut |file| file.write_all(&content))
             .map_err(|source| Error::Save { path: path.into(), source })
     }
@@ -95,10 +93,16 @@ mod tests {
     use super::*;
     use crate::{K8s, LogDriver, Mount, MountKind, Source, State};
     use disk::{Fault, RealDisk, SimDisk};
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn names(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| name.to_string()).collect()
+    }
+
+    /// These variables, and the label of pods `team`.
+    fn asked(env: &[&str]) -> AskedNames {
+        let pod_labels = names(&["team"]);
+        AskedNames { env: names(env), pod_labels, ..AskedNames::default() }
     }
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -147,7 +151,7 @@ mod tests {
     }
 
     fn load(disk: &dyn Disk, path: &Path, env: &[&str]) -> Result<SavedMap, Error> {
-        SavedMap::load(disk, path, &names(env), 1_795_363_133)
+        SavedMap::load(disk, path, &asked(env), 1_795_363_133)
     }
 
     #[test]
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(load(&RealDisk, &path, &[]).unwrap(), SavedMap::default());
         let plain = Container { k8s: None, pid: None, env: None, ..pod() };
         let all = [pod(), plain.clone()];
-        SavedMap::save(&RealDisk, &path, all.iter(), &names(&["TIER", "OTHER"])).unwrap();
+        SavedMap::save(&RealDisk, &path, all.iter(), &asked(&["TIER", "OTHER"])).unwrap();
 
         let mut expected = pod();
         expected.env = Some(map(&[("TIER", "front"), ("aliyun_logs_a", "stdout")]));
@@ -170,6 +174,37 @@ mod tests {
         assert!(!text.contains("hunter2") && !text.contains("PASSWORD"), "{text}");
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn labels_that_were_not_asked_for_are_unknown_once_they_are() {
+        let disk = SimDisk::new(1);
+        let path = write(&disk, b"{}");
+        let labels = Some(map(&[("app", "web"), ("other", "x")]));
+        let saved = Container { labels, ..pod() };
+        let app = AskedNames { labels: names(&["app"]), ..asked(&[]) };
+        SavedMap::save(&disk, &path, [saved].iter(), &app).unwrap();
+        let text = String::from_utf8(disk.read(&path).unwrap()).unwrap();
+        assert!(!text.contains("other"), "{text}");
+        let load = |now: &AskedNames| {
+            let mut containers = SavedMap::load(&disk, &path, now, 1).unwrap().containers;
+            let found = containers.remove(0);
+            (found.env, found.labels, found.k8s.unwrap().labels)
+        };
+        let env = Some(map(&[("aliyun_logs_a", "stdout")]));
+        let (labels, of_pod) = (Some(map(&[("app", "web")])), Some(map(&[("team", "a")])));
+        assert_eq!(load(&app), (env.clone(), labels.clone(), of_pod.clone()));
+        let more = AskedNames { labels: names(&["app", "new"]), ..asked(&[]) };
+        assert_eq!(load(&more), (env.clone(), None, of_pod.clone()), "unknown, not empty");
+        let more = AskedNames { pod_labels: names(&["team", "new"]), ..app.clone() };
+        assert_eq!(load(&more), (env.clone(), labels.clone(), None), "unknown, not empty");
+        let less = AskedNames { labels: names(&["app"]), ..AskedNames::default() };
+        assert_eq!(load(&less), (env, labels, Some(map(&[]))));
+        // A map of before these lists has all labels.
+        let old = text.replace("\"label_names\"", "\"a\"").replace("\"pod_label_names\"", "\"b\"");
+        let path = write(&disk, old.as_bytes());
+        let found = SavedMap::load(&disk, &path, &more, 1).unwrap().containers.remove(0);
+        assert_eq!(found.k8s.unwrap().labels, of_pod);
     }
 
     #[test]
@@ -280,7 +315,7 @@ mod tests {
         let path = write(&disk, b"{}");
         let next = disk.operations() + 1;
         disk.fail_at(next, Fault::Full, 100);
-        let error = SavedMap::save(&disk, &path, [pod()].iter(), &names(&[])).unwrap_err();
+        let error = SavedMap::save(&disk, &path, [pod()].iter(), &asked(&[])).unwrap_err();
         assert!(matches!(error, Error::Save { .. }) && error.is_transient(), "{error}");
         disk.heal();
         assert_eq!(disk.read(&path).unwrap(), b"{}", "the old map is still there");
@@ -295,7 +330,7 @@ mod tests {
         let old = [Container { name: "old".into(), ..pod() }];
         let new = [Container { name: "new".into(), ..pod() }];
         let save = |disk: &SimDisk, path: &Path, all: &[Container]| {
-            SavedMap::save(disk, path, all.iter(), &names(&[]))
+            SavedMap::save(disk, path, all.iter(), &asked(&[]))
         };
         let (mut crashes, mut found) = (0, BTreeSet::new());
         for at in 1.. {

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::saved::entry::{MountEntry, guess_source};
 use crate::saved::v0_1;
 use crate::{
-    Container, ENV_PIPELINE_PREFIX, K8s, LogDriver, Mount, MountKind, SavedMap, Source, State,
-    TagRules,
+    AskedNames, Container, K8s, LogDriver, Mount, MountKind, SavedMap, Source, State, TagRules,
 };
 
 const VERSION: &str = "1.0.0";
@@ -40,6 +39,19 @@ struct File {
 #[serde(default)]
 struct FileExtra {
     env_names: BTreeSet<String>,
+    /// Absent where all labels were saved.
+    label_names: Option<BTreeSet<String>>,
+    pod_label_names: Option<BTreeSet<String>>,
+}
+
+impl FileExtra {
+    fn new(asked: &AskedNames) -> FileExtra {
+        FileExtra {
+            env_names: asked.env.clone(),
+            label_names: Some(asked.labels.clone()),
+            pod_label_names: Some(asked.pod_labels.clone()),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -93,7 +105,7 @@ struct Extra {
 }
 
 /// Understands a file; `Err` says what is wrong with it.
-pub(crate) fn parse(content: &[u8], env_names: &BTreeSet<String>) -> Result<Shape, String> {
+pub(crate) fn parse(content: &[u8], asked: &AskedNames) -> Result<Shape, String> {
     #[derive(Deserialize)]
     struct Version {
         version: Option<String>,
@@ -104,19 +116,30 @@ pub(crate) fn parse(content: &[u8], env_names: &BTreeSet<String>) -> Result<Shap
         // iLogtail takes one without a version for this one.
         None | Some(VERSION) => {
             let file: File = serde_json::from_slice(content).map_err(|e| e.to_string())?;
-            Ok(Shape::Map(from_file(file, env_names)))
+            Ok(Shape::Map(from_file(file, asked)))
         }
         Some(other) => Ok(Shape::Newer(other.into())),
     }
 }
 
-fn from_file(file: File, env_names: &BTreeSet<String>) -> SavedMap {
-    // Without our list everything was saved.
-    let knows_env = file.irontail.is_none_or(|extra| env_names.is_subset(&extra.env_names));
+fn from_file(file: File, asked: &AskedNames) -> SavedMap {
+    // Without our lists everything was saved.
+    let extra = file.irontail.as_ref();
+    let covers = |saved: Option<&BTreeSet<String>>, now: &BTreeSet<String>| {
+        saved.is_none_or(|saved| now.is_subset(saved))
+    };
+    let knows_env = covers(extra.map(|extra| &extra.env_names), &asked.env);
+    let labels = extra.and_then(|extra| extra.label_names.as_ref());
+    let knows_labels = covers(labels, &asked.labels);
+    let pod_labels = extra.and_then(|extra| extra.pod_label_names.as_ref());
+    let knows_pod_labels = covers(pod_labels, &asked.pod_labels);
     let container = |entry: Entry| {
         let mut container = entry.into_container();
-        if !knows_env {
-            container.env = None;
+        asked.strip(&mut container);
+        container.env = container.env.filter(|_| knows_env);
+        container.labels = container.labels.filter(|_| knows_labels);
+        if let Some(k8s) = &mut container.k8s {
+            k8s.labels = k8s.labels.take().filter(|_| knows_pod_labels);
         }
         container
     };
@@ -127,12 +150,12 @@ fn from_file(file: File, env_names: &BTreeSet<String>) -> SavedMap {
 /// The file's content.
 pub(crate) fn render<'a>(
     containers: impl Iterator<Item = &'a Container>,
-    env_names: &BTreeSet<String>,
+    asked: &AskedNames,
 ) -> Vec<u8> {
     let file = File {
         version: Some(VERSION.into()),
-        containers: containers.map(|container| Entry::new(container, env_names)).collect(),
-        irontail: Some(FileExtra { env_names: env_names.clone() }),
+        containers: containers.map(|container| Entry::new(container, asked)).collect(),
+        irontail: Some(FileExtra::new(asked)),
     };
     let mut content =
         serde_json::to_vec_pretty(&file).expect("strings and maps with string keys are JSON");
@@ -141,16 +164,14 @@ pub(crate) fn render<'a>(
 }
 
 impl Entry {
-    fn new(container: &Container, env_names: &BTreeSet<String>) -> Entry {
+    fn new(container: &Container, asked: &AskedNames) -> Entry {
         let text = |path: &Option<PathBuf>| {
             path.as_ref().map_or(String::new(), |path| path.to_string_lossy().into_owned())
         };
+        let mut container = container.clone();
+        asked.strip(&mut container);
+        let (container, extra) = (&container, Extra::new(&container));
         let k8s = container.k8s.clone().unwrap_or_default();
-        let mut env = container.env.clone().unwrap_or_default();
-        // What asks for pipelines is wanted whatever they are called.
-        let is_wanted =
-            |name: &str| env_names.contains(name) || name.starts_with(ENV_PIPELINE_PREFIX);
-        env.retain(|name, _| is_wanted(name));
         Entry {
             id: container.id.clone(),
             name: container.name.clone(),
@@ -167,9 +188,9 @@ impl Entry {
                 paused_container: k8s.sandbox,
                 labels: k8s.labels.unwrap_or_default(),
             },
-            env,
+            env: container.env.clone().unwrap_or_default(),
             container_labels: container.labels.clone().unwrap_or_default(),
-            extra: Some(Extra::new(container)),
+            extra: Some(extra),
         }
     }
 

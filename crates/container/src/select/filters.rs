@@ -35,14 +35,6 @@ pub struct FilterRules {
     pub exclude_container_label: BTreeMap<String, String>,
 }
 
-impl FilterRules {
-    /// The environment variables that the rules name: nothing else of a container's environment
-    /// has to be saved.
-    pub fn env_names(&self) -> impl Iterator<Item = &str> {
-        self.include_env.keys().chain(self.exclude_env.keys()).map(String::as_str)
-    }
-}
-
 /// What the filters say of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

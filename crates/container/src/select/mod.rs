@@ -1,5 +1,6 @@
 //! Which containers a pipeline collects, and how their records are tagged.
 
+pub(crate) mod asked;
 pub(crate) mod env_pipelines;
 pub(crate) mod filters;
 pub(crate) mod own;

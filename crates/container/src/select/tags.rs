@@ -42,12 +42,6 @@ pub struct TagRules {
 }
 
 impl TagRules {
-    /// The environment variables that the rules name: nothing else of a container's environment
-    /// has to be saved.
-    pub fn env_names(&self) -> impl Iterator<Item = &str> {
-        self.external_env.keys().map(String::as_str)
-    }
-
     /// Whether `key` of the parameter `Tags` is one of a container's.
     pub fn is_key(key: &str) -> bool {
         key == IMAGE_IN_MANUAL || TAGS.iter().any(|(known, _)| *known == key)
@@ -171,7 +165,6 @@ mod tests {
             "team=a",
         ];
         assert_eq!(tags(&rules, &container()), expected);
-        assert_eq!(rules.env_names().collect::<Vec<_>>(), ["MISSING", "TIER"]);
         assert!(TagRules::is_key("ContainerIpTagKey") && !TagRules::is_key("FilePathTagKey"));
     }
 }

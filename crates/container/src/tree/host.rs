@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::Error;
+use crate::json::{self, Json};
 use crate::tree::handle::{self, FileStat, Listing};
 use crate::tree::walk::{self, Found, Tree, not_found, resolve_error};
 
@@ -63,6 +64,19 @@ impl HostRoot {
         file.read_to_end(&mut content)
             .map_err(|source| Error::Read { path: path.into(), source })?;
         Ok(content)
+    }
+
+    /// Reads a small file of the host as JSON, as it comes.
+    pub(crate) fn json(
+        &self,
+        path: &Path,
+        take: &mut dyn FnMut(&mut Json<'_>) -> serde_json::Result<()>,
+    ) -> Result<(), Error> {
+        let mut file = self.open(path)?.take(SMALL_BYTES_MAX);
+        json::parse(&mut file, take).map_err(|source| match source.is_io() {
+            true => Error::Read { path: path.into(), source: source.into() },
+            false => Error::Format { path: path.into(), source },
+        })
     }
 
     /// Lists a directory of the host.
