@@ -8,11 +8,12 @@
 
 mod world;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ struct FaultyTree {
     /// So many of a thousand calls fail.
     rate: AtomicU32,
     random: Mutex<Rng>,
+    /// While it is: the first N looks at the name `N.log` fail, and no file opens.
+    blind: AtomicBool,
+    looks: Mutex<HashMap<PathBuf, usize>>,
 }
 
 impl fmt::Debug for FaultyTree {
@@ -60,6 +64,18 @@ impl FaultyTree {
         }
     }
 
+    /// The look at a name.
+    fn look(&self, path: &Path) -> io::Result<PathBuf> {
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).unwrap_or(0);
+        let mut looks = self.looks.lock().unwrap();
+        let look = looks.entry(path.to_path_buf()).or_insert(0);
+        *look += 1;
+        match self.blind.load(Ordering::Relaxed) && *look <= number {
+            true => Err(rustix::io::Errno::STALE.into()),
+            false => self.place(path),
+        }
+    }
+
     fn place(&self, path: &Path) -> io::Result<PathBuf> {
         self.fail()?;
         Ok(self.dir.join(path.strip_prefix("/").expect("paths of a tree are absolute")))
@@ -68,11 +84,11 @@ impl FaultyTree {
 
 impl Tree for FaultyTree {
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        HostTree.stat(&self.place(path)?)
+        HostTree.stat(&self.look(path)?)
     }
 
     fn stat_link(&self, path: &Path) -> io::Result<Stat> {
-        HostTree.stat_link(&self.place(path)?)
+        HostTree.stat_link(&self.look(path)?)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Entries> {
@@ -94,7 +110,7 @@ impl Tree for FaultyTree {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
         let place = self.place(path)?;
-        match self.fails() {
+        match self.blind.load(Ordering::Relaxed) || self.fails() {
             // Nothing can be read through it.
             true => Ok(Arc::new(OpenOptions::new().write(true).open(place)?)),
             false => HostTree.open(&place),
@@ -110,6 +126,8 @@ fn faulty_world(seed: u64) -> (World, Arc<FaultyTree>) {
         dir: world.path("c"),
         rate: AtomicU32::new(0),
         random: Mutex::new(Rng::with_seed(seed)),
+        blind: AtomicBool::new(false),
+        looks: Mutex::default(),
     });
     world.mounts.push((ROOT.into(), Arc::clone(&tree) as Arc<dyn Tree>));
     (world, tree)
@@ -189,6 +207,24 @@ fn whatever_call_fails_every_line_is_collected_once_and_nothing_counts_as_lost()
     for seed in 0..60 + more {
         run(seed);
     }
+}
+
+#[test]
+fn a_start_ends_soon_though_one_file_after_the_other_turns_out_not_to_open() {
+    let (mut world, tree) = faulty_world(4);
+    for log in 0..16 {
+        world.append(&format!("c/{log}.log"), &numbered(&format!("log{log}"), 0..10));
+    }
+    // 9.log is seen by the tenth look; no file opens.
+    tree.blind.store(true, Ordering::Relaxed);
+    let began = world.now;
+    world.start();
+    let took = world.now - began;
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    tree.blind.store(false, Ordering::Relaxed);
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.texts().len(), 160);
+    assert_eq!(world.tail.as_ref().unwrap().unreadable(), 0);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The start: everything that is there is searched for, resolved, and compared with what was
 //! saved, before anything counts as new.
 
+use std::time::Instant;
+
 use record::FileSeen;
 
 use crate::discover::absence::is_absence;
 use crate::discover::directory::Here;
+use crate::watcher::unknown::FAMILY_WAITS;
 use crate::{Event, Tail};
 
 /// How far the start is.
@@ -12,10 +15,10 @@ use crate::{Event, Tail};
 pub(crate) enum Phase {
     /// The first search goes on.
     Searching,
-    /// What it met is resolved.
-    Resolving,
+    /// What it met is resolved. Since when.
+    Resolving(Instant),
     /// Saved generations that it did not meet are sought where they were last.
-    Seeking,
+    Seeking(Instant),
     Running,
 }
 
@@ -31,22 +34,36 @@ impl Tail {
 
     /// Whether all that was met was decided upon.
     pub(crate) fn is_resolved(&self) -> bool {
-        let is_held = self.is_starting() && self.unknowns.holds_start(self.now);
         self.unresolved.is_empty()
             && self.changed.is_empty()
             && self.unpacking.is_idle()
-            && !is_held
+            && !self.waits_for_families()
+    }
+
+    /// Whether the start waits for families that could not be looked at: from the end of its search
+    /// on no longer than the files of one wait, however many fail and one after the other.
+    fn waits_for_families(&self) -> bool {
+        match self.phase {
+            Phase::Searching => true,
+            Phase::Resolving(since) | Phase::Seeking(since) => {
+                self.now.saturating_duration_since(since) < FAMILY_WAITS
+                    && self.unknowns.holds_start(self.now)
+            }
+            Phase::Running => false,
+        }
     }
 
     /// Takes the next step of the start.
     pub(crate) fn go_on(&mut self) {
         match self.phase {
-            Phase::Searching if self.discovery.has_seen_all() => self.phase = Phase::Resolving,
-            Phase::Resolving if self.is_resolved() => {
-                self.seek_saved(self.sought());
-                self.phase = Phase::Seeking;
+            Phase::Searching if self.discovery.has_seen_all() => {
+                self.phase = Phase::Resolving(self.now);
             }
-            Phase::Seeking if self.is_resolved() => {
+            Phase::Resolving(since) if self.is_resolved() => {
+                self.seek_saved(self.sought());
+                self.phase = Phase::Seeking(since);
+            }
+            Phase::Seeking(_) if self.is_resolved() => {
                 self.report_missing();
                 let targets = self.discovery.targets.iter();
                 self.events.extend(targets.map(|(_, target)| Event::Listed { target: target.id }));

@@ -21,7 +21,7 @@ use crate::{Error, Event, Tail};
 
 /// For so long the files of a family wait for one of them that cannot be looked at. Where the
 /// system lacks descriptors or memory they wait until it does not.
-const FAMILY_WAITS: Duration = Duration::from_secs(5);
+pub(crate) const FAMILY_WAITS: Duration = Duration::from_secs(5);
 
 /// A source that came after one that could not be read is offered again after this.
 const DEFER: Duration = Duration::from_millis(100);
