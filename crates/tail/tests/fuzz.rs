@@ -22,10 +22,14 @@ const SEQUENCES: u64 = 1_000;
 const SEQUENCES_IN_CI: u64 = 10_000;
 
 /// Sequences that found a fault, with what went wrong.
-const FOUND_FAULTS: [(u64, &str); 3] = [
+const FOUND_FAULTS: [(u64, &str); 4] = [
     (8959, "a dated file that is a log of its own, compressed later, was collected again"),
     (79959652326, "the same while a sibling of it was collected as a copy"),
     (79959658626, "the same after the log itself was compressed"),
+    (
+        6883,
+        "a log that was compressed at once, and its successor, were born at one tick: it was lost",
+    ),
 ];
 
 /// How often the tail is polled: after each step, and at the end when nothing happens any more.

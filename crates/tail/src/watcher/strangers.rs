@@ -76,8 +76,10 @@ struct Evidence {
 
 impl Evidence {
     /// Whether a file that was born then is another log's.
-    fn is_stranger(&self, birth: Option<i64>) -> bool {
+    fn is_stranger(&self, birth: Option<i64>, is_compressed: bool) -> bool {
         let is_younger_than_log = self.log.is_some_and(|log| match (log, birth) {
+            // What is compressed at once, and the next log, may be born at one tick of the clock.
+            (Some(log), Some(birth)) if is_compressed => log < birth,
             (Some(log), Some(birth)) => log <= birth,
             _ => true,
         });
@@ -112,7 +114,8 @@ impl Tail {
         for ((id, descriptor), decision) in open.iter().zip(decisions.iter_mut()) {
             let birth = descriptor.identity().birth;
             let is_known = self.strangers.has(&descriptor.identity());
-            if may_be((id, decision)) && (is_known || evidence.is_stranger(birth)) {
+            let is_stranger = evidence.is_stranger(birth, descriptor.is_compressed());
+            if may_be((id, decision)) && (is_known || is_stranger) {
                 *decision = Decision::Stranger;
             }
         }
@@ -211,11 +214,15 @@ mod tests {
             ("as old as what moved", evidence(false, None, &[5 * MINUTE]), Some(4 * MINUTE), false),
             ("before the log", evidence(false, Some(Some(9)), &[1]), Some(8), false),
             ("after the log", evidence(false, Some(Some(9)), &[1]), Some(10), true),
+            ("with the log", evidence(false, Some(Some(9)), &[1]), Some(9), true),
             ("no birth times", evidence(false, Some(None), &[1]), None, true),
             ("no birth times, rotated", evidence(false, None, &[1]), None, false),
         ];
         for (name, evidence, birth, expected) in rows {
-            assert_eq!(evidence.is_stranger(birth), expected, "{name}");
+            assert_eq!(evidence.is_stranger(birth, false), expected, "{name}");
         }
+        let with_the_log = evidence(false, Some(Some(9)), &[1]);
+        assert!(!with_the_log.is_stranger(Some(9), true), "compressed at once");
+        assert!(with_the_log.is_stranger(Some(10), true), "compressed later");
     }
 }
