@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::identity::order::sorted;
 use crate::identity::relatives::{Relative, Suffix, relatives};
 use crate::pattern::path_pattern::Stage;
 use crate::pattern::target::{Target, Targets};
@@ -200,7 +201,8 @@ impl Interest {
                 found.push(TargetInterest { target: *target, member: true, family, path });
             }
         }
-        found.sort_by_key(|interest| (interest.target, interest.member));
+        let key = |interest: &TargetInterest| (interest.target, interest.member);
+        let mut found = sorted(found, |one, other| key(one) < key(other));
         found.dedup_by_key(|interest| interest.target);
         let targets = found.iter().map(|interest| (interest.target, interest.member)).collect();
         // The family counts, whoever sees it: one file has one name under which it is collected.

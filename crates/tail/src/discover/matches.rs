@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::discover::directory::Sight;
 use crate::discover::discovery::Discovery;
+use crate::identity::order::sorted;
 use crate::{SkipReason, Target};
 
 /// A path that a target's patterns match now.
@@ -64,7 +65,7 @@ pub fn matches_now(targets: &[Target], matches_max: usize) -> Matches {
             }
         }
     }
-    matches.sort_by(|a, b| (a.target, &a.path).cmp(&(b.target, &b.path)));
+    let mut matches = sorted(matches, |a, b| (a.target, &a.path) < (b.target, &b.path));
     // A link and what it leads to, or two links, are one file.
     let mut seen = std::collections::HashSet::new();
     matches.retain(|found| found.what.is_err() || seen.insert((found.target, found.key)));

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::discover::absence::is_absence;
+use crate::identity::order::sorted;
 use crate::pattern::rotated::{Level, RotatedPattern};
 use crate::source::stat::{Kind, Stat};
 use crate::source::tree::{Entry, Trees};
@@ -31,7 +32,7 @@ pub(crate) struct Walked {
 pub(crate) fn walk(trees: &Trees, pattern: &RotatedPattern, start: &Path) -> Walked {
     let mut walked = Walked::default();
     walked.descend(trees, pattern, start, &pattern.dirs, 0);
-    walked.files.sort_by(|a, b| a.0.cmp(&b.0));
+    walked.files = sorted(walked.files, |a, b| a.0 < b.0);
     walked.files.dedup_by(|a, b| a.0 == b.0);
     walked
 }

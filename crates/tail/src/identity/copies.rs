@@ -6,6 +6,7 @@ use record::HEAD_LEN_MIN;
 use crate::identity::bytes::{repeats_one_line, same_bytes};
 use crate::identity::found::{Alive, Decision, Member};
 use crate::identity::judge::Known;
+use crate::identity::order::order_of;
 
 /// Generations that live on in copies, or in what took the place of their file.
 pub(crate) fn by_copy(
@@ -15,8 +16,8 @@ pub(crate) fn by_copy(
     decisions: &mut [Decision],
 ) {
     // The more was read of one, the less can be mistaken for it.
-    let mut order: Vec<usize> = (0..knowns.len()).collect();
-    order.sort_by_key(|&k| std::cmp::Reverse((knowns[k].reached(), knowns[k].seen.size)));
+    let read = |k: usize| (knowns[k].reached(), knowns[k].seen.size);
+    let order = order_of(knowns.len(), &mut |a, b| read(a) > read(b));
     for (k, known) in order.into_iter().map(|k| (k, &knowns[k])) {
         let same = decisions.iter().position(|decision| *decision == Decision::Same(k));
         let generation = Some((known.seen.uid, known.seen.generation));

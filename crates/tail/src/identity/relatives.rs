@@ -18,6 +18,7 @@ use std::path::Path;
 
 use crate::identity::age::{Age, by_age, date_of, number, time_of};
 use crate::identity::digits::without_runs;
+use crate::identity::order::sorted;
 
 /// What a rotation added to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,17 +192,17 @@ fn numbered(name: &[u8]) -> Option<(usize, Age)> {
     Some((at, Age::Number(number(digits)?)))
 }
 
-/// Sorts relatives of one log oldest first. `facts` gives a file's suffix (`None`: it has the
+/// Relatives of one log, the oldest first. `facts` gives a file's suffix (`None`: it has the
 /// log's own name and is the youngest) and a time, which breaks ties, and decides alone where
 /// numbers and dates are mixed.
-pub(crate) fn sort_oldest_first<T, M: Ord>(
-    files: &mut [T],
+pub(crate) fn oldest_first<T, M: Ord>(
+    files: Vec<T>,
     facts: impl Fn(&T) -> (Option<Suffix>, M),
-) {
+) -> Vec<T> {
     let kind = |file: &T| facts(file).0.map(|suffix| suffix.age.kind());
     let kinds: Vec<u8> = files.iter().filter_map(kind).collect();
     let comparable = kinds.windows(2).all(|pair| pair[0] == pair[1]);
-    files.sort_by(|a, b| {
+    sorted(files, |a, b| {
         let ((a, a_changed), (b, b_changed)) = (facts(a), facts(b));
         let by_name = match (a, b) {
             (None, None) => Ordering::Equal,
@@ -210,8 +211,8 @@ pub(crate) fn sort_oldest_first<T, M: Ord>(
             (Some(a), Some(b)) if comparable => by_age(a.age, b.age),
             _ => Ordering::Equal,
         };
-        by_name.then(a_changed.cmp(&b_changed))
-    });
+        by_name.then(a_changed.cmp(&b_changed)).is_lt()
+    })
 }
 
 #[cfg(test)]
@@ -350,7 +351,7 @@ mod tests {
             for turn in 0..expected.len() {
                 let mut files = expected.to_vec();
                 files.rotate_left(turn);
-                sort_oldest_first(&mut files, |(name, changed)| {
+                let files = oldest_first(files, |(name, changed)| {
                     let found = relatives(name.as_bytes());
                     let log = expected.last().unwrap().0.as_bytes();
                     let found = found.into_iter().find(|relative| relative.base == log);

@@ -19,6 +19,7 @@ use crate::identity::bytes::same_bytes;
 use crate::identity::copies::by_copy;
 use crate::identity::found::{Alive, Decision, Member};
 use crate::identity::judge::{Judgement, Known, judge};
+use crate::identity::order::order_of;
 
 /// Decides for each member, in the order given (oldest first).
 pub(crate) fn decide(
@@ -49,8 +50,8 @@ pub(crate) fn decide(
 
 fn by_inode(knowns: &[Known], members: &[Member], logical: &Path, decisions: &mut [Decision]) {
     // The youngest generation of a file is the one that its inode holds.
-    let mut order: Vec<usize> = (0..knowns.len()).collect();
-    order.sort_by_key(|&k| std::cmp::Reverse(knowns[k].seen.generation));
+    let generation = |k: usize| knowns[k].seen.generation;
+    let order = order_of(knowns.len(), &mut |a, b| generation(a) > generation(b));
     let mut taken: HashSet<usize> = members.iter().filter_map(|member| member.sure).collect();
     for (member, decision) in members.iter().zip(decisions.iter_mut()) {
         *decision = member.sure.map_or(Decision::New, Decision::Same);

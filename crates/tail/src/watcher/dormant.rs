@@ -180,7 +180,7 @@ impl Dormants {
     pub(crate) fn candidates(&self, family: &Path, inodes: &[u64]) -> Vec<Generation> {
         let mut found = self.by_family.get(family).cloned().unwrap_or_default();
         found.extend(inodes.iter().filter_map(|inode| self.by_inode.get(inode)).flatten());
-        found.sort();
+        found.sort_unstable();
         found.dedup();
         found
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::identity::bytes::{anchor_fits, head_fits};
 use crate::identity::found::Decision;
 use crate::identity::judge::{Judgement, Known, judge};
-use crate::identity::relatives::sort_oldest_first;
+use crate::identity::relatives::oldest_first;
 use crate::ids::{Generation, Id, nowhere};
 use crate::source::descriptor::Descriptor;
 use crate::watcher::admit::Admission;
@@ -136,7 +136,9 @@ impl Tail {
         rewritten.iter().for_each(|id| self.doubt(*id));
         doubted.extend(rewritten);
         // A copy in the making is never longer than its original is when that is looked at last.
-        doubted.sort_by_key(|id| self.files.get(*id).is_some_and(|file| file.suffix.is_none()));
+        let is_log = |id: &Id| self.files.get(*id).is_some_and(|file| file.suffix.is_none());
+        let (logs, mut doubted): (Vec<Id>, Vec<Id>) = doubted.into_iter().partition(is_log);
+        doubted.extend(logs);
         let mut open = Vec::with_capacity(doubted.len());
         for id in doubted {
             open.extend(self.look_again(id)?.map(|file| (id, file)));
@@ -144,8 +146,8 @@ impl Tail {
         others.extend(self.nameless_kin(family, &open));
         let positions = self.positions(&open, &others);
         let open = self.unpack(family, open, &others, &positions)?;
-        let Some(mut open) = open.filter(|open| !open.is_empty()) else { return Ok(None) };
-        sort_oldest_first(&mut open, |(id, _)| {
+        let Some(open) = open.filter(|open| !open.is_empty()) else { return Ok(None) };
+        let open = oldest_first(open, |(id, _)| {
             let file = self.files.get(*id).expect("it was just there");
             (file.suffix, file.stat.modified)
         });

@@ -106,7 +106,7 @@ impl Tail {
                 families.push(file.family.clone());
             }
         }
-        families.sort();
+        families.sort_unstable();
         families.dedup();
         families.iter().for_each(|family| self.resolve_family(family));
     }

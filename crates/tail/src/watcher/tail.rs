@@ -16,6 +16,7 @@ use crate::discover::directory::Here;
 use crate::discover::discovery::Discovery;
 use crate::identity::foreign::{Foreign, Foreigns};
 use crate::identity::judge::Known;
+use crate::identity::order::sorted;
 use crate::ids::{Generation, Id};
 use crate::source::descriptor::WatcherLink;
 use crate::watcher::dormant::Dormants;
@@ -89,7 +90,7 @@ impl Tail {
         let (strangers, saved) = Strangers::of(saved);
         for SavedFile { seen, mut anchors, acknowledged, gone_for } in saved {
             anchors.retain(|anchor| anchor.offset > 0);
-            anchors.sort_by_key(|anchor| anchor.offset);
+            let anchors = sorted(anchors, |one, other| one.offset < other.offset);
             inodes.insert(seen.identity.inode);
             let same_boot = options.same_boot;
             let known = Known {
