@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{
     AgentCommand, AliyunSls, Arrivals, Chdb, Destination, Faults, MotoS3, ProtoOtlp, Protocol,
-    Request, Rotation, Vendor, WriterPlan, ndjson, or_left_out,
+    Request, Rotation, Vendor, WriterPlan, ndjson, or_left_out, until,
 };
 use tests::{End, Stage, length, survive};
 
@@ -156,4 +156,43 @@ fn todays_clickhouse_has_each_row_once_by_its_id() {
     assert_eq!(counted("countIf(tags['__path__'] = '')"), 0);
     let final_rows = vendor.post("/", "SELECT count() FROM app FINAL").text();
     assert_eq!(final_rows.trim(), lines.to_string());
+}
+
+#[test]
+fn todays_clickhouse_drops_an_insert_that_comes_again_by_its_token() {
+    let Some(vendor) = or_left_out(Vendor::start("clickhouse")) else { return };
+    let (stage, vendor) = (Stage::new(), Arc::new(vendor));
+    let table = "CREATE TABLE app (content String) ENGINE = MergeTree ORDER BY tuple()";
+    assert_eq!(vendor.post("/", table).status, 200);
+    let flusher = |base: &str| {
+        json!({
+            "Type": "flusher_clickhouse", "Endpoint": base, "Table": "app",
+            "Columns": {"content": "content"}, "DeduplicationToken": true, "Retry": retry(),
+            "Batch": {"TimeoutSecs": 1},
+        })
+    };
+    let asked = |what: &str| {
+        let answer = vendor.post("/", what);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().trim().to_owned()
+    };
+    // A table that remembers nothing would take what comes again: nothing is sent to it, and said.
+    let destination = Destination::speaking(Chdb::new(vendor.clone()), Faults::none());
+    let waiting = Stage::new();
+    waiting.pipeline_to(flusher(&destination.base()));
+    std::fs::write(waiting.log("app.log"), "one\ntwo\n").unwrap();
+    let agent = waiting.run().start();
+    agent.wait_log("remembers no inserts", Duration::from_secs(30));
+    assert_eq!(asked("SELECT count() FROM app"), "0");
+    asked("ALTER TABLE app MODIFY SETTING non_replicated_deduplication_window = 10000");
+    until(Duration::from_secs(30), "both lines", || match asked("SELECT count() FROM app") {
+        rows if rows == "2" => Ok(()),
+        rows => Err(format!("{rows} rows")),
+    });
+    assert_eq!(agent.stop(Duration::from_secs(30)).code, Some(0));
+    asked("TRUNCATE TABLE app");
+
+    let lines = holds(&stage, Chdb::new(vendor.clone()), flusher, &[]);
+    assert_eq!(asked("SELECT count() FROM app"), lines.to_string());
+    assert_eq!(asked("SELECT uniqExact(content) FROM app"), lines.to_string());
 }

@@ -126,22 +126,25 @@ impl Protocol for ProtoOtlp {
     }
 }
 
-/// Today's ClickHouse, PyPI's chdb. Rows count once by their `id`.
+/// Today's ClickHouse, PyPI's chdb. Rows count once by their `id`; rows without one by the token
+/// of their insert.
 pub struct Chdb {
     vendor: Arc<Vendor>,
-    ids: HashSet<String>,
+    seen: HashSet<String>,
 }
 
 impl Chdb {
     /// One that inserts into this engine.
     pub fn new(vendor: Arc<Vendor>) -> Self {
-        Self { vendor, ids: HashSet::new() }
+        Self { vendor, seen: HashSet::new() }
     }
 
-    fn note(&mut self, row: &[u8], page: &mut Page<'_>) -> Option<()> {
+    /// `new_token`: whether the insert's token was seen for the first time, where it has one.
+    fn note(&mut self, row: &[u8], new_token: Option<bool>, page: &mut Page<'_>) -> Option<()> {
         let row: Value = serde_json::from_slice(row).ok()?;
-        let id = row["id"].as_str().filter(|id| id.len() == 32)?;
-        let is_new = self.ids.insert(id.to_owned());
+        let id = row["id"].as_str().filter(|id| id.len() == 32);
+        let new_id = id.map(|id| self.seen.insert(id.to_owned()));
+        let is_new = new_id.or(new_token)?;
         page.note(row["content"].as_str()?.as_bytes(), is_new);
         Some(())
     }
@@ -157,8 +160,10 @@ impl Protocol for Chdb {
             page.complain(format!("{}: {}", request.target, answer.text()));
         } else if request.target.contains("INSERT") {
             let body = request.plain_body().map(std::borrow::Cow::into_owned).unwrap_or_default();
+            let token = request.target.split("insert_deduplication_token=").nth(1);
+            let new_token = token.map(|token| self.seen.insert(token.to_owned()));
             for row in ndjson::records(&body) {
-                if self.note(row, page).is_none() {
+                if self.note(row, new_token, page).is_none() {
                     page.complain(format!("no row: {}", String::from_utf8_lossy(row)));
                 }
             }

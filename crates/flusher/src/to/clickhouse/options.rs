@@ -82,15 +82,17 @@ impl Source {
 pub(super) struct ClickhouseOptions {
     pub(super) http: HttpOptions,
     pub(super) database: String,
-    /// In backticks.
     pub(super) table: String,
     pub(super) columns: Vec<Column>,
+    /// Whether each insert carries its request's key, by which the table drops a repeated one.
+    pub(super) has_token: bool,
 }
 
 impl ClickhouseOptions {
     pub(super) fn class(&self) -> Class {
         match self.columns.iter().any(|column| column.source == Source::RecordId) {
             true => Class::RecordId,
+            false if self.has_token => Class::RequestId,
             false => Class::Plain,
         }
     }
@@ -107,8 +109,7 @@ pub(crate) struct ClickhouseTarget(ClickhouseOptions);
 impl ClickhouseTarget {
     pub(crate) fn read(section: &Section<'_>, around: &Surroundings<'_>) -> Option<Self> {
         section.foreign(&FOREIGN);
-        let table = section.required_text("Table").unwrap_or_default();
-        let table = format!("`{}`", table.replace('\\', "\\\\").replace('`', "\\`"));
+        let table = section.required_text("Table").unwrap_or_default().to_owned();
         let database = section.text("Database").unwrap_or("default").to_owned();
         let columns = match section.text_map("Columns") {
             None => COLUMNS.iter().filter_map(|(name, source)| column(name, source)).collect(),
@@ -123,9 +124,20 @@ impl ClickhouseTarget {
                 read.collect()
             }
         };
+        let has_token = section.flag("DeduplicationToken").unwrap_or(false);
         let http = HttpOptions::read(section, around, "Endpoint", BATCH)?;
-        Some(Self(ClickhouseOptions { http, database, table, columns }))
+        Some(Self(ClickhouseOptions { http, database, table, columns, has_token }))
     }
+}
+
+/// A name as the language of ClickHouse has it.
+pub(super) fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
+}
+
+/// A text of that language.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 fn column(name: &str, source: &str) -> Option<Column> {
@@ -135,7 +147,7 @@ fn column(name: &str, source: &str) -> Option<Column> {
 impl Destination for ClickhouseTarget {
     fn name(&self) -> String {
         let ClickhouseOptions { http, database, table, .. } = &self.0;
-        format!("flusher_clickhouse {} {database}.{table}", http.url)
+        format!("flusher_clickhouse {} {database}.{}", http.url, identifier(table))
     }
 
     fn shape(&self) -> Value {
