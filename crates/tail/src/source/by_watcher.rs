@@ -126,6 +126,8 @@ impl Source {
 
     /// The NULs at the end were overwritten, or are passed over for good.
     pub(crate) fn forget_nuls(&self) {
-        self.place().nuls = None;
+        if let Some(rare) = &mut self.place().rare {
+            rare.nuls = None;
+        }
     }
 }

@@ -65,17 +65,24 @@ pub(crate) struct Place {
     pub(crate) signature: Signature,
     /// The furthest position that was read, here or before a restart.
     pub(crate) reached: Anchor,
-    /// NULs at the end of the file after a crash of the system: no data until overwritten.
-    pub(crate) nuls: Option<(u64, u64)>,
     pub(crate) descriptor: Option<Arc<Descriptor>>,
     /// How they are compressed there.
     pub(crate) format: Option<Format>,
-    /// Where a compressed file ends, in decompressed bytes, as long as it is incomplete.
-    torn: Option<u64>,
+    /// Boxed: hardly any source has any of it.
+    pub(crate) rare: Option<Box<Rare>>,
     /// Whether the bytes are nowhere any more.
     pub(crate) lost: bool,
     /// Whether the head has become longer since the watcher last asked.
     pub(crate) has_new_head: bool,
+}
+
+/// What hardly any source has.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    /// NULs at the end of the file after a crash of the system: no data until overwritten.
+    pub(crate) nuls: Option<(u64, u64)>,
+    /// Where a compressed file ends, in decompressed bytes, as long as it is incomplete.
+    torn: Option<u64>,
 }
 
 impl Place {
@@ -148,10 +155,9 @@ impl Source {
                 head: seen.head,
                 signature: seen.signature,
                 reached,
-                nuls,
+                rare: nuls.map(|nuls| Box::new(Rare { nuls: Some(nuls), torn: None })),
                 format: descriptor.format(),
                 descriptor: Some(descriptor).filter(|descriptor| descriptor.settle()),
-                torn: None,
                 lost: false,
                 has_new_head: false,
             }),
@@ -391,11 +397,14 @@ impl Source {
 
     /// A reader came to the end of a compressed file; `torn`: it is incomplete.
     pub(crate) fn set_torn(&self, torn: Option<u64>) {
-        self.place().torn = torn;
+        let mut place = self.place();
+        if torn.is_some() || place.rare.is_some() {
+            place.rare.get_or_insert_default().torn = torn;
+        }
     }
 
     pub(crate) fn torn(&self) -> Option<u64> {
-        self.place().torn
+        self.place().rare.as_ref()?.torn
     }
 
     pub(crate) fn real(&self) -> Arc<Path> {
@@ -427,7 +436,7 @@ impl Source {
     }
 
     pub(crate) fn nuls(&self) -> Option<(u64, u64)> {
-        self.place().nuls
+        self.place().rare.as_ref()?.nuls
     }
 
     /// Whether its bytes are compressed in its file.
