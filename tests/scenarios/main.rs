@@ -45,3 +45,4 @@ mod takeover;
 mod talkative;
 mod upgrade;
 mod vendors;
+mod victorialogs;

@@ -69,7 +69,7 @@ pub use need::{or_left_out, packages, program};
 pub use oracle::Verdict;
 pub use otlp::{OtlpRecord, otlp_records};
 pub use protocol::{
-    AliyunSls, Chdb, Elasticsearch, Loki, MotoS3, Page, ProtoOtlp, Protocol, S3, Sls,
+    AliyunSls, Chdb, Elasticsearch, Loki, MotoS3, Page, ProtoOtlp, Protocol, S3, Sls, VictoriaLogs,
 };
 pub use rotation::{Rotation, numbered};
 pub use tally::Tally;

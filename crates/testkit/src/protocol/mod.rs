@@ -6,12 +6,14 @@ mod loki;
 mod s3;
 mod sls;
 mod vendors;
+mod victorialogs;
 
 pub use elasticsearch::Elasticsearch;
 pub use loki::Loki;
 pub use s3::S3;
 pub use sls::Sls;
 pub use vendors::{AliyunSls, Chdb, MotoS3, ProtoOtlp};
+pub use victorialogs::VictoriaLogs;
 
 use crate::{Arrivals, Reply, Request};
 
