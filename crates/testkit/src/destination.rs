@@ -13,25 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::{Connection, write_answer};
 use crate::port::Port;
-use crate::{Faults, Ledger, Protocol, Request, Treatment, until};
-
-/// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// Headers besides those of every answer.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: String,
-}
-
-impl Reply {
-    /// An empty answer.
-    pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
-    }
-}
+use crate::{Faults, Ledger, Protocol, Reply, Request, Treatment, until};
 
 /// Whoever keeps what arrives. Called from many threads.
 pub trait Keeper: Send + Sync {

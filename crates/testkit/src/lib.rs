@@ -39,6 +39,7 @@ mod oracle;
 mod otlp;
 mod port;
 mod protocol;
+mod reply;
 mod rotation;
 mod tally;
 mod touches;
@@ -56,7 +57,7 @@ pub use cri::{
     ContainerState, ContainerStatus, Containerd, Executed, Pod, PodContainer, PodContainerPlan,
     PodPlan,
 };
-pub use destination::{Destination, Keeper, Reply};
+pub use destination::{Destination, Keeper};
 pub use docker::{ContainerPlan, Docker, DockerContainer, DockerVolume};
 pub use faults::{Faults, Refusal, Treatment};
 pub use http::Request;
@@ -71,6 +72,7 @@ pub use otlp::{OtlpRecord, otlp_records};
 pub use protocol::{
     AliyunSls, Chdb, Elasticsearch, Loki, MotoS3, Page, ProtoOtlp, Protocol, S3, Sls, VictoriaLogs,
 };
+pub use reply::Reply;
 pub use rotation::{Rotation, numbered};
 pub use tally::Tally;
 pub use touches::{Touch, Touches};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{Page, Protocol};
+use super::page::{Page, Protocol};
 use crate::{Reply, Request};
 
 /// A document that is not taken: its status, and the type of its error.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Page, Protocol};
+use super::page::{Page, Protocol};
 use crate::{Reply, Request};
 
 /// Lines that are not taken: the text of the answer 400.

@@ -7,7 +7,7 @@ use std::io::Read;
 use ring::{digest, hmac};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Page, Protocol};
+use super::page::{Page, Protocol};
 use crate::{Reply, Request, ndjson};
 
 /// A bucket, and the key that may write to it.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Page, Protocol};
+use super::page::{Page, Protocol};
 use crate::grpc::{Value, fields};
 use crate::{Reply, Request};
 

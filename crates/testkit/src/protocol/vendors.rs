@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Page, Protocol};
+use super::page::{Page, Protocol};
 use crate::vendor::Vendor;
 use crate::{Reply, Request, ndjson};
 

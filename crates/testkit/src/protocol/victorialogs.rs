@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use super::{Page, Protocol};
+use super::page::{Page, Protocol};
 use crate::{Reply, Request, ndjson};
 
 /// The default of `-insert.maxLineSizeBytes`.
