@@ -95,7 +95,7 @@ fn copytruncate(log: &mut Log, to: &str) {
     log.write(20);
 }
 
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 32] = [
     (
         "numbers",
         |log| {
@@ -151,6 +151,14 @@ const ROWS: [Row; 28] = [
         },
     ),
     ("copy-by-hand", |log| log.copy("app.log", "app.log.bak"), |log| log.write(20)),
+    ("copy-by-name", |log| log.copy("app.log", "app.log.saved"), |log| log.write(20)),
+    ("copy-by-name-in-front", |log| log.copy("app.log", "old app.log"), |log| log.write(20)),
+    (
+        "compressed-copy-by-name",
+        |log| log.compress("app.log", "app.log.keep.gz"),
+        |log| log.write(20),
+    ),
+    ("copy-by-name-truncated", |log| copytruncate(log, "app.log.saved"), nothing),
     (
         "compressed-straight",
         |log| {

@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) places: Vec<(u64, Vec<u8>)>,
     /// What it was compared with, and whether that begins with all of it.
     pub(crate) compared: Vec<(Other, bool)>,
+    /// The files that it begins with.
+    pub(crate) held: Vec<Other>,
     /// How far generations were read of whose positions the proofs are among the places.
     pub(crate) proven: Vec<(Generation, Anchor)>,
 }
@@ -89,6 +91,11 @@ impl Facts {
         proven.next().map(|(_, anchor)| *anchor)
     }
 
+    /// Whether it begins with all that another file holds.
+    pub(crate) fn holds(&self, other: Other, size: u64) -> bool {
+        self.held.contains(&other) || (self.len == size && self.compared.contains(&(other, true)))
+    }
+
     pub(crate) fn answers(&self, stat: &Stat, wanted: &[u64], alive: &[Other]) -> bool {
         let has_proof = |offset: &u64| {
             let proof = proof_start(*offset);
@@ -142,6 +149,7 @@ pub(crate) fn unread(stat: Stat, len: u64, begin: Vec<u8>) -> Arc<Facts> {
         is_exact: false,
         places: vec![(0, begin)],
         compared: Vec::new(),
+        held: Vec::new(),
         proven: Vec::new(),
     })
 }

@@ -50,6 +50,8 @@ struct Scan {
     /// Offsets whose proofs are wanted, the next one last.
     wanted: Vec<u64>,
     compared: Vec<(Other, Option<Arc<Descriptor>>)>,
+    /// Those that were compared to their ends, which came first.
+    held: Vec<Other>,
     proven: Vec<(Generation, Anchor)>,
 }
 
@@ -302,6 +304,7 @@ impl Tail {
             places: vec![(0, begin(&**file))],
             wanted,
             compared: alive.into_iter().map(|(g, file)| (g, Some(file))).collect(),
+            held: Vec::new(),
             proven,
         });
     }
@@ -330,12 +333,12 @@ impl Tail {
     }
 
     fn end_scan(&mut self, scan: Scan) {
-        let Scan { id, family, stat, work, offset, places, compared, proven, .. } = scan;
+        let Scan { id, family, stat, work, offset, places, compared, held, proven, .. } = scan;
         match work.map_or(End::Open, |work| work.inflater.end()) {
             End::Whole => {
                 let compared = compared.into_iter().map(|(g, file)| (g, file.is_some())).collect();
                 let (len, is_exact) = (offset, true);
-                let facts = Facts { stat, len, is_exact, places, compared, proven };
+                let facts = Facts { stat, len, is_exact, places, compared, held, proven };
                 self.set_facts(id, Arc::new(facts));
             }
             End::Damaged => {
@@ -386,12 +389,14 @@ impl Scan {
                 self.places.push((start, proof));
             }
         }
-        for (_, file) in &mut self.compared {
+        for (of, file) in &mut self.compared {
             let Some(compared) = file.take() else { continue };
-            let other = &mut other[..count];
-            let is_same =
-                compared.try_read(self.offset, other)? == count && other == &block[..count];
-            *file = is_same.then_some(compared);
+            let read = compared.try_read(self.offset, &mut other[..count])?;
+            let is_same = other[..read] == block[..read];
+            if is_same && read < count {
+                self.held.push(*of);
+            }
+            *file = (is_same && read == count).then_some(compared);
         }
         self.offset = end;
         Ok(count == block.len())

@@ -14,6 +14,10 @@ pub(crate) struct Member<'a> {
     pub(crate) base: bool,
     /// Whether it is the log itself, and not of another family and here for its inode number.
     pub(crate) is_log: bool,
+    /// Whether anybody wants it as it is, and not only for what it may hold.
+    pub(crate) wanted: bool,
+    /// Whether its name only holds that of the log (`app.log.saved`).
+    pub(crate) named_after: bool,
     /// Whether it is compressed, `size` and `bytes` being those of what it holds.
     pub(crate) compressed: bool,
     /// The known generation that it is, where nothing is to be decided.

@@ -10,6 +10,7 @@ pub(crate) mod foreign;
 pub(crate) mod found;
 pub(crate) mod judge;
 pub(crate) mod murmur;
+pub(crate) mod named_after;
 pub(crate) mod order;
 pub(crate) mod relatives;
 pub(crate) mod rotation;

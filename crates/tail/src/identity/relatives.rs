@@ -36,6 +36,10 @@ impl Suffix {
     /// Of a name that tells nothing.
     pub(crate) const UNKNOWN: Self =
         Self { age: Age::Unknown, compressed: false, is_classic: true, is_backup: false };
+
+    /// Of a name that only holds its log's, and may be that of a log of its own.
+    pub(crate) const NAMED_AFTER: Self =
+        Self { age: Age::Unknown, compressed: false, is_classic: false, is_backup: true };
 }
 
 /// A log of which a name is a relative.
@@ -79,6 +83,11 @@ pub(crate) fn plain_path(path: &Path) -> Option<&Path> {
     let name = path.as_os_str().as_bytes();
     let plain = COMPRESSORS.iter().find_map(|extension| name.strip_suffix(*extension))?;
     Some(Path::new(OsStr::from_bytes(plain)))
+}
+
+/// A name without the extension of a compressor.
+pub(crate) fn plain_name(name: &[u8]) -> &[u8] {
+    COMPRESSORS.iter().find_map(|extension| name.strip_suffix(*extension)).unwrap_or(name)
 }
 
 /// The logs of which `name` is a relative, that from which it differs least first.

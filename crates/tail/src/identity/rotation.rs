@@ -39,13 +39,42 @@ pub(crate) fn decide(
     };
     let read = members.iter().zip(&decisions).filter(is_read);
     let read = read.map(|(member, _)| member.alive());
-    let alive: Vec<Alive> = alive.iter().copied().chain(read).collect();
-    for (member, decision) in members.iter().zip(&mut decisions) {
-        if *decision == Decision::New && member.size > 0 {
-            *decision = copy_of_living(member, &alive);
+    let mut alive: Vec<Alive> = alive.iter().copied().chain(read).collect();
+    let found = decisions.clone();
+    // What bears the name of a rotation is the original of what is only named after the log.
+    for named_after in [false, true] {
+        let mut new = Vec::new();
+        for (member, decision) in members.iter().zip(&mut decisions) {
+            if *decision != Decision::New || member.size == 0 || member.named_after != named_after {
+                continue;
+            }
+            *decision = match holds_what_was_read(member, knowns, &found) {
+                true => Decision::Copy,
+                false => copy_of_living(member, &alive),
+            };
+            match named_after {
+                _ if *decision != Decision::New || member.base || !member.wanted => {}
+                true => alive.push(member.alive()),
+                false => new.push(member.alive()),
+            }
         }
+        alive.extend(new);
     }
     decisions
+}
+
+/// Whether a file provably holds just what was read of a generation that is in another file: that
+/// may be a compressed one, of which not all bytes are at hand.
+fn holds_what_was_read(member: &Member, knowns: &[Known], decisions: &[Decision]) -> bool {
+    let is_placed =
+        |k: usize| decisions.contains(&Decision::Same(k)) || decisions.contains(&Decision::Home(k));
+    let mut knowns = knowns.iter().enumerate();
+    !member.base
+        && knowns.any(|(k, known)| {
+            is_placed(k)
+                && member.size == known.reached()
+                && known.is_continued_in(member.size, member.bytes)
+        })
 }
 
 fn by_inode(knowns: &[Known], members: &[Member], logical: &Path, decisions: &mut [Decision]) {

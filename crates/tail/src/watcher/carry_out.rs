@@ -44,7 +44,10 @@ impl Tail {
             Decision::Copy if self.files.get(*id).is_some_and(|file| file.targets.is_empty()) => {
                 self.files.remove(*id);
             }
-            Decision::Copy => self.set_doubt(*id, Doubt::Copy),
+            Decision::Copy => {
+                self.await_original(*id);
+                self.set_doubt(*id, Doubt::Copy);
+            }
             Decision::PerhapsCopy => {
                 let has_waited = self.files.get(*id).is_some_and(|file| {
                     file.doubt == Doubt::PerhapsCopy && self.now >= file.since + COPY_WAIT
@@ -238,6 +241,10 @@ impl Tail {
             let family = record.family.clone();
             self.set_doubt(id, Doubt::Young);
             self.queue(family);
+            return Ok(());
+        }
+        if self.is_remembered(id, file, &begin) {
+            self.set_doubt(id, Doubt::Copy);
             return Ok(());
         }
         let logical = match record.is_log_of_its_own() {

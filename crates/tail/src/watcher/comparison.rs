@@ -177,6 +177,17 @@ impl Tail {
                 *decision = copy_of_len(member.size);
             }
         }
+        for (((id, _), member), decision) in open.iter().zip(&members).zip(&mut decisions) {
+            let other = Other::Open(*id);
+            let mut facts = facts.iter().flatten();
+            if *decision == Decision::New
+                && member.named_after
+                && !member.compressed
+                && facts.any(|facts| facts.holds(other, member.size))
+            {
+                *decision = copy_of_len(member.size);
+            }
+        }
         if let Some((id, file, _)) = living.iter().find(|(.., lazy)| lazy.has_failed.get()) {
             return Err(Unknown::unread(*id, &file.path));
         }
@@ -199,6 +210,8 @@ fn member<'a>(
         // One of another family, here for its inode number, is no copy of these.
         base: file.suffix.is_none() || *file.family != *family,
         is_log: file.suffix.is_none() && *file.family == *family,
+        wanted: !file.targets.is_empty(),
+        named_after: file.suffix.is_some_and(|suffix| suffix.is_backup),
         compressed: facts.is_some(),
         sure: facts.as_ref().and_then(sure),
         bytes: match facts {

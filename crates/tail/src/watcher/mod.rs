@@ -3,11 +3,13 @@
 pub(crate) mod admit;
 pub(crate) mod carry_out;
 pub(crate) mod comparison;
+pub(crate) mod copies;
 pub(crate) mod dormant;
 pub(crate) mod first_look;
 pub(crate) mod generation;
 pub(crate) mod kin;
 pub(crate) mod moved;
+pub(crate) mod named_after;
 pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod own;

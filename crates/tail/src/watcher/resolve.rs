@@ -143,6 +143,7 @@ impl Tail {
         for id in doubted {
             open.extend(self.look_again(id)?.map(|file| (id, file)));
         }
+        self.hand_to_logs(family, &mut open)?;
         others.extend(self.nameless_kin(family, &open));
         let positions = self.positions(&open, &others);
         let open = self.unpack(family, open, &others, &positions)?;

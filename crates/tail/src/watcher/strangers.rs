@@ -3,7 +3,7 @@
 //! rotated since it was last looked at, and where it is not older than all that is known of it.
 //! A stranger that is born after an unseen rotation is taken for a rotated file: that is the price
 //! of not losing the generation between two rotations. One that was there at the last look is known
-//! by its inode number and birth time, over restarts too.
+//! by its inode number and birth time, over restarts too. So is a copy (`copies.rs`).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,32 +29,56 @@ const OLDER_NANOS_MIN: i64 = 60_000_000_000;
 /// The generation under which a stranger is saved: no file that is followed comes so far.
 const STRANGER: u32 = u32::MAX;
 
+/// The generation under which a copy is saved.
+pub(crate) const COPY: u32 = STRANGER - 1;
+
 /// How many are remembered.
 const STRANGERS_MAX: usize = 4096;
 
-/// Other logs' files that were met.
+/// Other logs' files, and copies, that were met.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(HashMap<(u64, i64), FileSeen>);
+pub(crate) struct Strangers {
+    known: HashMap<(u64, i64), FileSeen>,
+    /// Copies that are not remembered yet, each with the files of its family that it was compared
+    /// with.
+    pub(crate) copies: Vec<(Id, Vec<Id>)>,
+}
 
 impl Strangers {
     /// Those among what was saved, and the rest of it.
     pub(crate) fn of(saved: Vec<SavedFile>) -> (Self, Vec<SavedFile>) {
         let (strangers, others): (Vec<_>, Vec<_>) =
-            saved.into_iter().partition(|file| file.seen.generation == STRANGER);
+            saved.into_iter().partition(|file| file.seen.generation >= COPY);
         let known = |file: SavedFile| Some((key(&file.seen.identity)?, file.seen));
-        (Self(strangers.into_iter().filter_map(known).collect()), others)
+        let known = strangers.into_iter().filter_map(known).collect();
+        (Self { known, copies: Vec::new() }, others)
+    }
+
+    fn get(&self, identity: &Identity) -> Option<&FileSeen> {
+        self.known.get(&key(identity)?)
     }
 
     fn has(&self, identity: &Identity) -> bool {
-        key(identity).is_some_and(|key| self.0.contains_key(&key))
+        self.get(identity).is_some_and(|seen| seen.generation == STRANGER)
     }
 
-    /// Whether it is news, and there is room for it.
-    fn add(&mut self, seen: &FileSeen) -> bool {
-        let Some(key) = key(&seen.identity).filter(|_| self.0.len() < STRANGERS_MAX) else {
-            return false;
+    /// What is saved of a file that was found to be a copy.
+    pub(crate) fn copy(&self, identity: &Identity) -> Option<&FileSeen> {
+        self.get(identity).filter(|seen| seen.generation == COPY)
+    }
+
+    /// Takes note of one, where there is room: whether it is news, and what it took the place of.
+    fn add(&mut self, seen: &FileSeen) -> (bool, Option<FileSeen>) {
+        let Some(key) = key(&seen.identity).filter(|_| self.known.len() < STRANGERS_MAX) else {
+            return (false, None);
         };
-        self.0.insert(key, seen.clone()).is_none()
+        let old = self.known.insert(key, seen.clone());
+        match old {
+            Some(old) if old.generation != seen.generation => (true, Some(old)),
+            // A copy is known by its size, another log's file is not.
+            Some(old) => (seen.generation == COPY && old != *seen, None),
+            None => (true, None),
+        }
     }
 }
 
@@ -132,7 +156,7 @@ impl Tail {
             return;
         }
         let identity = file.identity();
-        let seen = FileSeen {
+        self.remember(FileSeen {
             uid: fingerprint::uid(self.options.node, &identity, &begin),
             generation: STRANGER,
             identity,
@@ -141,23 +165,33 @@ impl Tail {
             logical: record.path,
             real: record.real,
             size: record.stat.size,
-        };
-        if self.strangers.add(&seen) {
-            self.events.push(Event::Stranger(seen));
+        });
+    }
+
+    /// Another log's file, or a copy, is known when it is met again.
+    pub(crate) fn remember(&mut self, seen: FileSeen) {
+        let (is_news, old) = self.strangers.add(&seen);
+        self.events.extend(is_news.then_some(Event::Stranger(seen)));
+        if let Some(FileSeen { uid, generation, .. }) = old {
+            self.events.push(Event::Gone { uid, generation, last: false });
         }
     }
 
     /// Forgets strangers that are not where they were met, or that somebody wants by now.
     pub(crate) fn forget_strangers(&mut self) {
-        let (trees, targets) = (&self.link.trees, &self.discovery.targets);
+        let (trees, targets, files) = (&self.link.trees, &self.discovery.targets, &self.files);
         let is_over = |(inode, _): &(u64, i64), seen: &mut FileSeen| {
             let is_gone = match trees.stat_link(&seen.real) {
                 Ok(stat) => stat.inode != *inode,
                 Err(error) => is_absence(&error),
             };
+            if seen.generation == COPY {
+                // It may have another name by now.
+                return is_gone && files.by_key((seen.identity.dev, *inode)).is_none();
+            }
             is_gone || targets.iter().any(|(_, target)| target.matches(&seen.logical))
         };
-        for (_, FileSeen { uid, generation, .. }) in self.strangers.0.extract_if(is_over) {
+        for (_, FileSeen { uid, generation, .. }) in self.strangers.known.extract_if(is_over) {
             self.events.push(Event::Gone { uid, generation, last: false });
         }
     }

@@ -114,6 +114,7 @@ impl Tail {
         }
         if self.phase == Phase::Running && self.now >= self.upkeep.missing_due {
             self.upkeep.missing_due = self.now + MISSING;
+            self.remember_copies();
             if self.is_resolved() {
                 self.report_missing();
                 self.forget(self.dormants.excess(self.options.finished_max));

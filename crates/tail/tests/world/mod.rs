@@ -376,6 +376,11 @@ impl World {
         std::mem::take(&mut self.events)
     }
 
+    /// How many copies are remembered.
+    pub fn remembered_copies(&self) -> usize {
+        self.seen.keys().filter(|(_, generation)| *generation == u32::MAX - 1).count()
+    }
+
     pub fn open_descriptors(&self) -> usize {
         let under = |target: &Path| target.starts_with(self.dir.path());
         fs::read_dir("/proc/self/fd")
