@@ -95,7 +95,7 @@ fn copytruncate(log: &mut Log, to: &str) {
     log.write(20);
 }
 
-const ROWS: [Row; 32] = [
+const ROWS: [Row; 37] = [
     (
         "numbers",
         |log| {
@@ -159,6 +159,57 @@ const ROWS: [Row; 32] = [
         |log| log.write(20),
     ),
     ("copy-by-name-truncated", |log| copytruncate(log, "app.log.saved"), nothing),
+    (
+        "olddir",
+        |log| {
+            log.rename("app.log", "old/app.log.1");
+            log.write(20);
+        },
+        |log| {
+            log.rename("old/app.log.1", "old/app.log.2");
+            log.write(20);
+        },
+    ),
+    (
+        "olddir-compressed",
+        |log| {
+            log.rename("app.log", "old/app.log.1");
+            log.write(20);
+        },
+        |log| {
+            log.compress("old/app.log.1", "old/app.log.1.gz");
+            log.remove("old/app.log.1");
+        },
+    ),
+    (
+        "olddir-copy",
+        |log| {
+            fs::create_dir_all(log.path("old")).unwrap();
+            copytruncate(log, "old/app.log.1");
+        },
+        nothing,
+    ),
+    (
+        "history",
+        |log| {
+            log.rename("app.log", "history/2026/11/28.log");
+            log.write(20);
+        },
+        |log| {
+            log.rename("history/2026/11/28.log", "history/2026/12/28.txt");
+            log.write(20);
+        },
+    ),
+    (
+        "history-other-inode",
+        |log| {
+            fs::create_dir_all(log.path("history/2026")).unwrap();
+            log.copy("app.log", "history/2026/app.log");
+            log.remove("app.log");
+            log.write(20);
+        },
+        nothing,
+    ),
     (
         "compressed-straight",
         |log| {
@@ -275,7 +326,7 @@ fn begin(stage: &Stage) -> Vec<Log> {
             logs.push(log);
         }
         let input = json!({ "Type": "input_file", "FilePaths": [dir.join("*").join(pattern)],
-                            "TailSizeKB": 1024 });
+                            "RotatedFilePaths": ["old/", "history/**"], "TailSizeKB": 1024 });
         let output = json!({ "Type": "flusher_file",
                              "FilePath": stage.path(&format!("{name}.json")) });
         stage.pipeline(name, &json!({ "inputs": [input], "flushers": [output] }));
