@@ -97,6 +97,7 @@ fn a_copy_is_remembered_once_all_that_it_holds_is_acknowledged_and_not_before() 
                 [records("a", 40..50), records("a", 0..30), records("b", 0..5)].concat();
             expected.sort();
             assert_eq!(texts, expected, "{name}");
+            assert_eq!(world.remembered_copies(), 0, "{name}");
         }
     });
 }
@@ -113,6 +114,25 @@ fn a_copy_is_collected_by_those_that_do_not_collect_its_log() {
     copy(&world, "app.log.saved");
     world.run(Duration::from_secs(5));
     assert_eq!(world.texts(), records("a", 0..40));
+}
+
+#[test]
+fn a_remembered_copy_in_which_its_original_goes_on_is_remembered_no_more() {
+    everywhere(|world, name, runs| {
+        copy(world, name);
+        start_if_down(world);
+        world.run(Duration::from_secs(10));
+        assert_eq!(world.remembered_copies(), 1, "{name}");
+        if !runs {
+            world.stop();
+        }
+        world.truncate("app.log", 0);
+        world.append("app.log", &numbered("b", 0..10));
+        start_if_down(world);
+        world.run(Duration::from_secs(10));
+        assert_eq!(world.texts(), [records("a", 0..20), records("b", 0..10)].concat(), "{name}");
+        assert_eq!(world.remembered_copies(), 0, "{name}");
+    });
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl Tail {
         source.resize(size, false, self.now);
         self.files.set_family(id, source.logical());
         self.files.set_source(id, Arc::clone(&source));
+        self.forget_copy(&file.identity());
         self.events.push(Event::Seen(Arc::clone(&source)));
         if is_rotated && !was_rotated {
             self.events.push(Event::Rotated(Arc::clone(&source)));

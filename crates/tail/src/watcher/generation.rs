@@ -82,6 +82,7 @@ impl Tail {
         self.dormants.note((seed.uid, seed.generation));
         self.files.set_family(id, &seed.logical);
         self.files.set_source(id, Arc::clone(&source));
+        self.forget_copy(&file.identity());
         if let Some(record) = self.files.get_mut(id) {
             record.padded = is_padded.then(|| Padded::new(size, self.now));
         }

@@ -177,6 +177,15 @@ impl Tail {
         }
     }
 
+    /// A file is read now: it is no copy any more.
+    pub(crate) fn forget_copy(&mut self, identity: &Identity) {
+        let is_copy = self.strangers.copy(identity).is_some();
+        let Some(key) = key(identity).filter(|_| is_copy) else { return };
+        if let Some(FileSeen { uid, generation, .. }) = self.strangers.known.remove(&key) {
+            self.events.push(Event::Gone { uid, generation, last: false });
+        }
+    }
+
     /// Forgets strangers that are not where they were met, or that somebody wants by now.
     pub(crate) fn forget_strangers(&mut self) {
         let (trees, targets, files) = (&self.link.trees, &self.discovery.targets, &self.files);
