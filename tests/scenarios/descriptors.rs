@@ -98,7 +98,6 @@ fn a_hundred_rotated_files_of_one_log_arrive_with_thirty_two_descriptors() {
 }
 
 #[test]
-#[ignore = "a known fault: on a busy machine now and then the files wait for each other"]
 fn a_log_of_a_hundred_files_is_rotated_fast_while_there_are_thirty_two_descriptors() {
     let stage = Stage::new();
     let agent = rotated_while_down(&stage);

@@ -300,6 +300,33 @@ fn the_files_of_one_log_take_turns_within_a_few_descriptors() {
 }
 
 #[test]
+fn deleted_files_that_were_read_do_not_keep_the_descriptors_that_others_need() {
+    let mut world = World::new(&["*.log"]);
+    world.descriptors_max = 4;
+    world.append("waits.log", "first\n");
+    world.start();
+    world.run(Duration::from_secs(20));
+    let begin = world.now;
+    // Each is open when it is deleted.
+    for log in 0..6 {
+        world.append(&format!("{log}.log"), &format!("read {log}\n"));
+        while world.records.len() < log + 2 {
+            world.run(Duration::from_millis(10));
+        }
+        world.remove(&format!("{log}.log"));
+        world.run(Duration::from_millis(200));
+    }
+    world.append("waits.log", "second\n");
+    while world.records.len() < 8 {
+        world.run(Duration::from_millis(10));
+    }
+    let waited = world.now - begin;
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.tail.as_ref().unwrap().unreadable(), 0);
+}
+
+#[test]
 fn a_file_that_cannot_be_opened_is_reported_once_counted_and_collected_when_it_can() {
     let (mut world, tree) = faulty_world(1);
     world.append("c/a.log", "1\n");

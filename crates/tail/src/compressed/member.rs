@@ -251,7 +251,7 @@ impl Tail {
                 |source: &&Arc<Source>| !source.is_unlinked() && begins_alike(begin, source.head());
             let Some(source) = source.filter(is_alike) else { continue };
             let generation = (source.uid(), source.generation());
-            let file = descriptor_of(source.descriptor(), *id, &source.real())?;
+            let file = descriptor_of(source.descriptor_for_watcher(), *id, &source.real())?;
             found.extend(file.map(|file| (Other::Read(generation), file)));
         }
         Ok(found)

@@ -14,7 +14,7 @@ use crate::discover::absence::is_absence;
 use crate::discover::directory::{Dir, Sight};
 use crate::discover::failures::{Failures, Look};
 use crate::discover::first_search::Awaited;
-use crate::discover::interest::Interest;
+use crate::discover::interest::{Interest, NameInterest};
 use crate::discover::listing::Listing;
 use crate::pattern::target::Targets;
 use crate::source::tree::Trees;
@@ -107,6 +107,12 @@ impl Discovery {
             discovery.add(target);
         }
         discovery
+    }
+
+    /// Who wants a name in a directory that is followed.
+    pub(crate) fn interest_of(&self, path: &Path) -> Option<NameInterest> {
+        let (dir, name) = (path.parent()?, path.file_name()?);
+        self.dirs.get(dir)?.interest.of_name(dir, name, &self.targets)
     }
 
     /// The names that were met, by what they lead to.

@@ -1,8 +1,18 @@
 //! The descriptors that files may hold open, shared by the watcher and the readers. Whoever opens a
 //! file makes way first: where the budget is used up, another file's descriptor is closed, an
 //! acknowledged one if there is any, else the one that was opened longest ago, so that files take
-//! turns. Only what can be opened again by its name is closed; what has no name any more, or is in
-//! doubt, stays open. Files that are not decided upon take turns too (`turn.rs`).
+//! turns. Only what can be opened again by its name is closed; what is in doubt comes last, and what
+//! has no name any more stays open. Files that are not decided upon take turns too (`turn.rs`).
+//!
+//! Invariant: no file waits for another one for ever. Whoever waits for a descriptor holds none that
+//! could not be closed for others meanwhile, but for three kinds, and each comes to an end by itself:
+//! - A file whose name leads elsewhere: the next listing gives it its new one, for which an open
+//!   file needs no further descriptor.
+//! - A deleted file with unread bytes: it is read through the descriptor that it has.
+//! - A deleted file without unread bytes: where a descriptor was refused it is let go
+//!   (`watcher/upkeep.rs`), and whoever was refused tries again.
+//!
+//! Locks: a source's own comes before the budget's, and under the budget's no other one is waited for.
 //! Not here: when descriptors close for other reasons (`watcher/upkeep.rs`).
 
 use std::collections::VecDeque;
@@ -25,6 +35,15 @@ pub(crate) fn watcher_reserve(max: usize) -> usize {
     (max / 4).clamp(WATCHER_MIN, WATCHER_MAX)
 }
 
+/// Which descriptors are closed for others, the first ones first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Acknowledged,
+    /// Of files of which it is not in doubt what they are.
+    Sure,
+    All,
+}
+
 /// The budget, and the files that hold descriptors.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -38,6 +57,8 @@ pub(crate) struct Budget {
     are_turns_taken: AtomicBool,
     /// Whether none of them could be closed for one that was to be read.
     has_lacked: AtomicBool,
+    /// Whether a descriptor was refused.
+    has_refused: AtomicBool,
 }
 
 impl Budget {
@@ -49,6 +70,7 @@ impl Budget {
             turns: Mutex::default(),
             are_turns_taken: AtomicBool::new(false),
             has_lacked: AtomicBool::new(false),
+            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -68,12 +90,24 @@ impl Budget {
     /// Makes way for a descriptor of the watcher. Whether it may be opened.
     pub(crate) fn make_way_for_watcher(&self) -> bool {
         let most = self.max + watcher_reserve(self.max);
-        self.close_holders() || self.open() < most || self.end_turns_above(most)
+        self.allow(self.close_holders() || self.open() < most || self.end_turns_above(most))
     }
 
     /// Makes way for one more descriptor. Whether it may be opened.
     pub(crate) fn make_way(&self) -> bool {
-        self.close_holders() || self.end_turns_above(self.max)
+        self.allow(self.close_holders() || self.end_turns_above(self.max))
+    }
+
+    fn allow(&self, is_allowed: bool) -> bool {
+        if !is_allowed {
+            self.has_refused.store(true, Ordering::Relaxed);
+        }
+        is_allowed
+    }
+
+    /// Whether a descriptor was refused since this was asked last.
+    pub(crate) fn take_refusal(&self) -> bool {
+        self.has_refused.swap(false, Ordering::Relaxed)
     }
 
     /// A file that is not decided upon was opened.
@@ -139,15 +173,18 @@ impl Budget {
         }
         let mut holders = self.holders.lock().expect("no holder panics");
         let mut kept = VecDeque::new();
-        for is_acknowledged_only in [true, false] {
-            let most = if is_acknowledged_only { ACKNOWLEDGED_AMONG } else { usize::MAX };
+        for pass in [Pass::Acknowledged, Pass::Sure, Pass::All] {
+            let most = if pass == Pass::Acknowledged { ACKNOWLEDGED_AMONG } else { usize::MAX };
             for _ in 0..holders.len().min(most) {
                 let Some(holder) = holders.pop_front() else { break };
                 let Some(source) = holder.upgrade() else { continue };
-                let is_wanted = !is_acknowledged_only || source.is_acknowledged();
-                match is_wanted && source.close_if_reopenable() {
-                    true => source.set_held(false),
-                    false => kept.push_back(holder),
+                let is_wanted = match pass {
+                    Pass::Acknowledged => source.is_acknowledged() && !source.is_pinned(),
+                    Pass::Sure => !source.is_pinned(),
+                    Pass::All => true,
+                };
+                if !(is_wanted && source.let_go()) {
+                    kept.push_back(holder);
                 }
                 if self.open() < self.max {
                     break;
@@ -179,12 +216,7 @@ impl Budget {
         if holders.len() <= 2 * self.open() + ACKNOWLEDGED_AMONG {
             return;
         }
-        holders.retain(|holder| {
-            let source = holder.upgrade();
-            let is_open = source.as_ref().is_some_and(|source| source.is_open());
-            source.filter(|_| !is_open).inspect(|source| source.set_held(false));
-            is_open
-        });
+        holders.retain(|holder| holder.upgrade().is_some_and(|source| !source.forget_if_closed()));
         holders.shrink_to_fit();
     }
 }

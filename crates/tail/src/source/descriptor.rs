@@ -112,6 +112,11 @@ impl Descriptor {
         self.file.settle()
     }
 
+    /// Whether it can be opened again by this path, or is closed for others already.
+    pub(crate) fn may_be_closed(&self, real: &Path) -> bool {
+        self.file.may_be_closed(real)
+    }
+
     /// Whether its turn is not over.
     pub(crate) fn is_open(&self) -> bool {
         self.file.is_open()

@@ -15,9 +15,9 @@ use crate::Error;
 use crate::compressed::format::Format;
 use crate::identity::bytes::written;
 use crate::identity::fingerprint;
+use crate::source::budget::Budget;
 use crate::source::descriptor::{Descriptor, WatcherLink};
 use crate::source::open_file::{Refusal, open};
-use crate::source::stat::Stat;
 
 /// One generation of a file.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl Source {
 
     /// Its length in bytes, looked at now where that can be.
     pub(crate) fn size_now(&self) -> u64 {
-        let descriptor = self.descriptor().ok().filter(|file| !file.is_compressed());
+        let descriptor = self.descriptor_for_watcher().ok().filter(|file| !file.is_compressed());
         descriptor.and_then(|file| file.stat().ok()).map_or(self.size(), |stat| stat.size)
     }
 
@@ -273,37 +273,64 @@ impl Source {
         }
     }
 
-    pub(crate) fn set_held(&self, held: bool) {
-        self.held.store(held, Ordering::Relaxed);
+    /// Whether its descriptor is to be closed for others only where no other can be.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.load(Ordering::Relaxed)
     }
 
-    /// Closes its descriptor for others, where that can be opened again by its name.
-    pub(crate) fn close_if_reopenable(&self) -> bool {
-        !self.pinned.load(Ordering::Relaxed) && self.close_if_named()
+    /// Closes its descriptor for others, where that can be opened again by its name; then the
+    /// budget does not know of it any more. Not where it is used: callers hold locks.
+    pub(crate) fn let_go(&self) -> bool {
+        let Ok(mut place) = self.place.try_lock() else { return false };
+        let is_closed = self.close_by_name(&mut place);
+        if is_closed {
+            // Under the lock: who opens it now makes it known again.
+            self.held.store(false, Ordering::Relaxed);
+        }
+        is_closed
+    }
+
+    /// Whether it is closed already; then the budget does not know of it any more.
+    pub(crate) fn forget_if_closed(&self) -> bool {
+        let Ok(place) = self.place.try_lock() else { return false };
+        let is_closed = place.descriptor.is_none();
+        if is_closed {
+            self.held.store(false, Ordering::Relaxed);
+        }
+        is_closed
     }
 
     /// Closes a descriptor through which nothing can be read: a new one may work, where the handle
     /// was stale.
-    pub(crate) fn close_if_named(&self) -> bool {
-        let Ok(mut place) = self.place.try_lock() else { return false };
-        let Some(file) = &place.descriptor else { return true };
-        if self.is_vanishing() || Arc::strong_count(file) > 1 {
-            return false;
+    pub(crate) fn close_if_named(&self) {
+        if let Ok(mut place) = self.place.try_lock() {
+            self.close_by_name(&mut place);
         }
-        let trees = &self.link.trees;
-        let is_named = |stat: Stat| {
-            let named = trees.stat_link(&place.real);
-            stat.links > 0 && named.is_ok_and(|named| named.key() == stat.key())
-        };
-        let has_name = file.stat().is_ok_and(is_named);
-        if has_name {
-            place.descriptor = None;
-        }
-        has_name
     }
 
-    /// The open file; opened again where it was closed.
+    /// Whether it is closed now.
+    fn close_by_name(&self, place: &mut Place) -> bool {
+        let Some(file) = &place.descriptor else { return true };
+        let is_used = Arc::strong_count(file) > 1;
+        if self.is_vanishing() || is_used || !file.may_be_closed(&place.real) {
+            return false;
+        }
+        place.descriptor = None;
+        true
+    }
+
+    /// The open file; opened again where it was closed. For readers.
     pub(crate) fn descriptor(&self) -> Result<Arc<Descriptor>, Error> {
+        self.open(Budget::make_way)
+    }
+
+    /// The same for the watcher, which may exceed the budget: what a file is can be told without
+    /// waiting for those that are read.
+    pub(crate) fn descriptor_for_watcher(&self) -> Result<Arc<Descriptor>, Error> {
+        self.open(Budget::make_way_for_watcher)
+    }
+
+    fn open(&self, makes_way: impl Fn(&Budget) -> bool) -> Result<Arc<Descriptor>, Error> {
         let mut place = self.place();
         if let Some(descriptor) = &place.descriptor {
             return Ok(Arc::clone(descriptor));
@@ -312,7 +339,7 @@ impl Source {
         if place.lost {
             return Err(Error::Lost { path, start: 0, end: self.size() });
         }
-        if !self.link.budget.make_way() {
+        if !makes_way(&self.link.budget) {
             return Err(Error::Open { path, source: rustix::io::Errno::MFILE.into() });
         }
         match open(&self.link.trees, &path) {

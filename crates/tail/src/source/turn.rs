@@ -84,6 +84,13 @@ impl Turn {
         self.slot().file.is_some()
     }
 
+    /// Whether it can be opened again by this path, or is closed. Opens nothing, and waits for
+    /// nobody: locks may be held.
+    pub(crate) fn may_be_closed(&self, real: &Path) -> bool {
+        let Ok(slot) = self.slot.try_lock() else { return false };
+        slot.file.as_ref().is_none_or(|file| self.leads_to(real, &**file))
+    }
+
     /// Opens it again where it was closed, and keeps it open.
     pub(crate) fn stay_open(&self) -> io::Result<()> {
         self.stays.store(true, Ordering::Relaxed);
@@ -130,15 +137,21 @@ impl Turn {
     }
 
     fn close_if_named(&self, slot: &mut Slot) -> bool {
-        let (Some(file), Some((real, identity))) = (&slot.file, &slot.place) else { return false };
-        let leads_here = |at: Stat| at.key() == (identity.dev, identity.inode);
-        let is_named = file.stat().is_ok_and(|stat| stat.links > 0)
-            && self.link.trees.stat_link(real).is_ok_and(leads_here);
+        let (Some(file), Some((real, _))) = (&slot.file, &slot.place) else { return false };
+        let is_named = self.leads_to(real, &**file);
         if is_named {
             slot.file = None;
             self.link.budget.closed();
         }
         is_named
+    }
+
+    fn leads_to(&self, real: &Path, file: &dyn OpenFile) -> bool {
+        let is_named = |stat: Stat| {
+            let named = self.link.trees.stat_link(real);
+            stat.links > 0 && named.is_ok_and(|named| named.key() == stat.key())
+        };
+        file.stat().is_ok_and(is_named)
     }
 
     /// The open file; opened again where it was closed.

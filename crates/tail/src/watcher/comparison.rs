@@ -35,7 +35,7 @@ impl Lazy {
 
 impl Bytes for Lazy {
     fn read(&self, offset: u64, buf: &mut [u8]) -> usize {
-        let read = match self.source.descriptor() {
+        let read = match self.source.descriptor_for_watcher() {
             Ok(file) => file.try_read(offset, buf).ok(),
             Err(error) if is_unknown(&error) => None,
             Err(_) => Some(0),

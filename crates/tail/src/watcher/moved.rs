@@ -151,8 +151,8 @@ impl Tail {
     fn meet_rotated(&mut self, seen: &FileSeen, path: Arc<Path>, stat: Stat, search: &mut Search) {
         if let Some(id) = self.files.by_key(stat.key()) {
             if self.files.get(id).is_some_and(|file| !file.is_named) {
-                let real = path.clone();
-                self.meet_again(id, Here { path, real, is_link: false, interest: None, stat });
+                let (real, interest) = (path.clone(), self.discovery.interest_of(&path));
+                self.meet_again(id, Here { path, real, is_link: false, interest, stat });
             }
             return;
         }
@@ -168,12 +168,16 @@ impl Tail {
             return;
         }
         let is_it = stat.inode == seen.identity.inode;
-        here.interest = (!is_it).then(|| NameInterest {
+        // Whoever finds it, it is wanted as its name says.
+        let own = self.discovery.interest_of(&here.path);
+        let own = own.filter(|own| is_it || *own.logical == *seen.logical);
+        let sought = || NameInterest {
             logical: seen.logical.clone(),
             suffix: Some(suffix_of(&here.path, &seen.logical)),
             logs: Vec::new(),
             targets: Vec::new(),
-        });
+        };
+        here.interest = own.or_else(|| (!is_it).then(sought));
         if is_it || self.begins_like(seen, &here.path, stat, search) {
             self.arrivals.push(here);
         }

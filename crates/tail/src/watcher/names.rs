@@ -179,16 +179,25 @@ impl Tail {
     /// A file that is followed was met under a name.
     pub(crate) fn meet_again(&mut self, id: Id, here: Here) {
         let Some(file) = self.files.get(id) else { return };
+        if !file.is_named || file.path != here.path {
+            match self.link.trees.stat(&here.path) {
+                Ok(stat) if stat.key() == here.stat.key() => {}
+                Err(error) if !is_absence(&error) => return drop(self.refuse(here, error)),
+                _ => return self.leave_name(&here.path),
+            }
+        }
+        let Some(file) = self.files.get(id) else { return };
         if !file.is_open() && file.stat != here.stat {
             let known = file.source.as_ref().map(|source| source.seen().identity);
             match self.open(&here.real) {
                 Ok(opened) if Some(opened.identity) == known => {}
-                Err(Refusal::Failed(error)) => return drop(self.refuse(here, error)),
                 // It was closed, and another file has its inode number by now.
-                _ => {
+                Ok(opened) if opened.stat.key() == here.stat.key() => {
                     self.retire(id);
                     return self.arrive_again(here);
                 }
+                Err(Refusal::Failed(error)) => return drop(self.refuse(here, error)),
+                _ => return self.leave_name(&here.path),
             }
         }
         self.unknowns.forget_name(&here.path);
@@ -228,9 +237,25 @@ impl Tail {
         if is_renamed {
             // What was written before the rename comes before what is in its successor.
             self.look_at_file(id);
+            self.look_again_if_doubted(id);
         }
         let interested = here.interest.map(|interest| interest.targets).unwrap_or_default();
         self.want(id, &interested);
+    }
+
+    /// A name leads elsewhere by now, which tells nothing of the file that it led to: that may have
+    /// been met under a newer name already, and its old one be another file's.
+    fn leave_name(&mut self, path: &Path) {
+        self.unknowns.forget_name(path);
+        self.discovery.urge_name(path);
+    }
+
+    /// A file that is in doubt may not have been there when its family was resolved last.
+    fn look_again_if_doubted(&mut self, id: Id) {
+        let doubted = self.files.get(id).filter(|file| file.doubt == Doubt::Changed);
+        if let Some(family) = doubted.map(|file| file.family.clone()) {
+            self.queue(family);
+        }
     }
 
     /// A path leads to this file now.

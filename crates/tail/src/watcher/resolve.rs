@@ -294,7 +294,8 @@ impl Tail {
         if file.compressed.is_some() {
             return Ok(false);
         }
-        let Some(descriptor) = descriptor_of(source.descriptor(), id, &file.path)? else {
+        let Some(descriptor) = descriptor_of(source.descriptor_for_watcher(), id, &file.path)?
+        else {
             return Ok(true);
         };
         descriptor.take_failure();

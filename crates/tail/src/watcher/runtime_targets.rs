@@ -137,7 +137,7 @@ impl Tail {
         let Some(file) = self.files.get_mut(id) else { return };
         let Some(source) = file.source.clone() else { return drop(self.files.remove(id)) };
         // One that cannot be opened now is tried again; one that is another file by now is gone.
-        let is_gone = source.descriptor().is_err_and(|error| !is_unknown(&error));
+        let is_gone = source.descriptor_for_watcher().is_err_and(|error| !is_unknown(&error));
         if file.doubt == Doubt::Changed || source.is_acknowledged() || is_gone {
             return self.retire(id);
         }

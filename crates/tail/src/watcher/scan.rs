@@ -161,7 +161,7 @@ impl Tail {
         if head.len >= HEAD_LEN_MAX || !is_news {
             return true;
         }
-        let Ok(file) = source.descriptor() else { return true };
+        let Ok(file) = source.descriptor_for_watcher() else { return true };
         // The proof of the position comes second: with it these are the first bytes of what was
         // read.
         let (begin, reached) = (begin(&*file), source.reached());

@@ -131,7 +131,7 @@ impl Followed {
     /// The open file.
     pub(crate) fn open(&self) -> Result<Arc<Descriptor>, Error> {
         match (&self.source, &self.descriptor) {
-            (Some(source), _) => source.descriptor(),
+            (Some(source), _) => source.descriptor_for_watcher(),
             (None, Some(descriptor)) => Ok(Arc::clone(descriptor)),
             (None, None) => Err(Error::Changed { path: self.real.clone(), offset: 0 }),
         }

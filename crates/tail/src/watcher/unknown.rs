@@ -129,7 +129,7 @@ impl Tail {
         let now = self.now;
         if let Some(file) = unknown.id.and_then(|id| self.files.get_mut(id)) {
             match &file.source {
-                Some(source) => _ = source.close_if_named(),
+                Some(source) => source.close_if_named(),
                 None if file.is_named => file.descriptor = None,
                 None => {}
             }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use record::{FileSeen, FileUid};
 
 use crate::ids::{Generation, Id};
+use crate::source::stat::Stat;
 use crate::watcher::first_look::Phase;
-use crate::watcher::table::Doubt;
+use crate::watcher::table::{Doubt, Followed};
 use crate::{Event, SkipReason, Tail};
 
 /// How often what is rarely due is looked after.
@@ -27,6 +28,9 @@ const EXPIRY: Duration = Duration::from_secs(60);
 
 /// A descriptor stays open for so long after the last growth of what is acknowledged.
 const OPEN_TIME: Duration = Duration::from_secs(60);
+
+/// For so long where descriptors are lacking and it has no name any more: others wait for it.
+const GONE_TIME: Duration = Duration::from_secs(5);
 
 /// After how long a copy is said to be one.
 const COPY_TOLD: Duration = Duration::from_secs(10);
@@ -52,6 +56,9 @@ impl Tail {
         }
         self.upkeep.tick_due = self.now + TICK;
         self.close_ended();
+        if self.link.budget.take_refusal() {
+            self.close_gone();
+        }
         self.link.budget.tidy();
         self.offer_again();
         self.poll_idle();
@@ -159,6 +166,22 @@ impl Tail {
             }
             self.events.push(Event::Gone { uid, generation, last });
         }
+    }
+
+    /// Lets go of files that were deleted and of which every delivery has all. Should a writer that
+    /// kept one open go on after that, it is not seen.
+    fn close_gone(&mut self) {
+        let now = self.now;
+        let is_gone = |file: &Followed| {
+            let is_read = file.source.as_ref().is_some_and(|source| source.is_acknowledged());
+            let is_silent = now.saturating_duration_since(file.since) >= GONE_TIME;
+            let stat = || file.open().ok()?.stat().ok();
+            let is_as_it_was = |stat: Stat| stat.links == 0 && stat.size == file.stat.size;
+            is_read && is_silent && file.is_open() && stat().is_some_and(is_as_it_was)
+        };
+        let gone = self.files.nameless().filter(|(_, file)| is_gone(file));
+        let gone: Vec<Id> = gone.map(|(id, _)| id).collect();
+        gone.into_iter().for_each(|id| self.retire(id));
     }
 
     /// Closes the descriptor of a file that needs none; lets go of a file that is done with.

@@ -50,6 +50,8 @@ pub struct World {
     pub reads: bool,
     /// Whether a reader reads only when it is offered itself.
     pub is_strict: bool,
+    /// Whether a reader that is offered reads the older files of its log first, as a sender does.
+    pub is_ordered: bool,
     /// What was offered while `reads` was off, as in the ready queue of senders that are busy.
     offered: BTreeSet<Generation>,
     /// Records as (name of the file under which it is collected, text), in order.
@@ -83,6 +85,7 @@ impl World {
             is_first_start: true,
             reads: true,
             is_strict: false,
+            is_ordered: false,
             offered: BTreeSet::new(),
             records: Vec::new(),
             events: Vec::new(),
@@ -320,37 +323,64 @@ impl World {
     fn offer(&mut self, generation: Generation) {
         match self.is_strict {
             true if !self.reads => _ = self.offered.insert(generation),
-            true => self.read(generation),
+            true if self.is_ordered => self.read_older_first(generation),
+            true => _ = self.read(generation),
             false => self.read_in_order(),
         }
     }
 
-    /// Reads all of a source that is there and acknowledges it.
-    fn read(&mut self, generation: Generation) {
-        let Some(reader) = self.readers.get(&generation).filter(|_| self.reads) else { return };
+    /// Reads what is ready of the older files of the log, then this one, as a sender does.
+    fn read_older_first(&mut self, generation: Generation) {
+        let Some(reader) = self.readers.get(&generation) else { return };
+        let own = Arc::clone(reader.source());
+        let is_older = |reader: &&Reader| {
+            let source = reader.source();
+            source.logical() == own.logical() && source.rank() < own.rank()
+        };
+        let older = self.readers.values().filter(is_older).filter(|r| r.is_ready(self.now));
+        let mut older: Vec<_> = older.map(|r| (r.source().rank(), r.source().key())).collect();
+        older.sort_unstable();
+        for (_, older) in older {
+            if !self.read(older) {
+                return self.readers[&generation].retry_later();
+            }
+        }
+        self.read(generation);
+    }
+
+    /// Reads all of a source that is there and acknowledges it. False: it could not be read.
+    fn read(&mut self, generation: Generation) -> bool {
+        let Some(reader) = self.readers.get(&generation).filter(|_| self.reads) else {
+            return true;
+        };
         let source = reader.source();
         let name = self.short(source.logical());
         let progress = self.progress.get_mut(&generation).unwrap();
-        loop {
+        let could_read = loop {
             self.raw.clear();
             let read = reader.read(&mut self.raw, 64 * 1024, self.now);
             progress.acked.merge(&reader.take_unwanted().spans);
-            let Ok(Some(piece)) = read else { break };
+            let piece = match read {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break true,
+                Err(_) => break false,
+            };
             for (_, line) in lines(&self.raw) {
                 self.records.push((name.clone(), String::from_utf8_lossy(line).into_owned()));
             }
             progress.acked.insert(piece.start, piece.end);
             progress.anchors.push(Anchor { offset: piece.end, hash: piece.anchor });
             source.acknowledge(progress.acked.covered_from(0));
-        }
+        };
         let seen = source.seen();
         self.seen.insert(generation, seen);
+        could_read
     }
 
     /// Reads what was offered one by one while `reads` was off, and nothing else.
     pub fn read_offered(&mut self) {
         self.reads = true;
-        std::mem::take(&mut self.offered).into_iter().for_each(|offered| self.read(offered));
+        std::mem::take(&mut self.offered).into_iter().for_each(|offered| self.offer(offered));
     }
 
     /// Reads what was offered while `reads` was off.
@@ -363,7 +393,7 @@ impl World {
     fn read_in_order(&mut self) {
         let mut order: Vec<_> = self.readers.iter().map(|(g, r)| (r.source().rank(), *g)).collect();
         order.sort();
-        order.into_iter().for_each(|(_, generation)| self.read(generation));
+        order.into_iter().for_each(|(_, generation)| _ = self.read(generation));
     }
 
     /// The texts that were collected since the last call.
