@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::{
-    AgentCommand, AliyunSls, Arrivals, Chdb, Destination, Faults, MotoS3, ProtoOtlp, Protocol,
-    Request, Rotation, Vendor, WriterPlan, ndjson, or_left_out, until,
+    AgentCommand, AliyunSls, Arrivals, Chdb, Destination, Faults, MotoS3, Page, ProtoOtlp,
+    Protocol, Reply, Request, Rotation, Vendor, WriterPlan, ndjson, or_left_out, until,
 };
 use tests::{End, Stage, length, survive};
 
@@ -64,6 +64,12 @@ fn moto_has_each_line_in_exactly_one_object() {
     };
     let keys = [("AWS_ACCESS_KEY_ID", "AKIATEST"), ("AWS_SECRET_ACCESS_KEY", "any")];
     let lines = holds(&stage, MotoS3(vendor.clone()), flusher, &keys);
+    let arrivals = objects(&vendor);
+    assert_eq!((arrivals.distinct(), arrivals.repeated()), (lines, 0));
+}
+
+/// The records of every object that moto has.
+fn objects(vendor: &Vendor) -> Arrivals {
     let get = |target: String| {
         // moto takes any signature, but wants one.
         let signed = "AWS4-HMAC-SHA256 Credential=AKIATEST/20260101/us-east-1/s3/aws4_request, \
@@ -76,17 +82,53 @@ fn moto_has_each_line_in_exactly_one_object() {
     let mut arrivals = Arrivals::new();
     let listed = get("/logs?list-type=2".into()).text();
     let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split('<').next());
-    let mut objects = 0;
     for key in keys {
         let object = get(format!("/logs/{key}"));
         assert_eq!(object.status, 200, "{key}");
         for record in ndjson::records(&unpacked(&object.body)) {
             arrivals.note(&ndjson::content(record).unwrap());
         }
-        objects += 1;
     }
-    println!("{lines} lines in {objects} objects");
-    assert_eq!((arrivals.distinct(), arrivals.repeated()), (lines, 0));
+    arrivals
+}
+
+/// A bucket that takes only keys of a role, which come with a session's token.
+struct OfRole(MotoS3);
+
+impl Protocol for OfRole {
+    fn store(&mut self, request: &Request, page: &mut Page<'_>) -> Reply {
+        let is_session = request.header("x-amz-security-token").is_some();
+        if !is_session || !request.header("authorization").unwrap_or("").contains("=ASIA") {
+            page.complain(format!("not signed by a role's keys: {:?}", request.headers));
+        }
+        self.0.store(request, page)
+    }
+}
+
+#[test]
+fn a_role_is_taken_for_a_token_of_the_cluster_and_its_keys_sign() {
+    let Some(vendor) = or_left_out(Vendor::start("s3")) else { return };
+    let (stage, vendor) = (Stage::new(), Arc::new(vendor));
+    let destination = Destination::speaking(OfRole(MotoS3(vendor.clone())), Faults::none());
+    stage.pipeline_to(json!({
+        "Type": "flusher_s3", "Endpoint": destination.base(), "Bucket": "logs",
+        "Batch": {"TimeoutSecs": 1}, "Compression": "gzip", "Retry": retry(),
+    }));
+    stage.log_file("app.log").append(100);
+    let token = stage.path("token");
+    std::fs::write(&token, "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl").unwrap();
+    let agent = stage
+        .run()
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/irontail")
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap())
+        .env("AWS_ENDPOINT_URL_STS", vendor.base())
+        .start();
+    destination.wait_lines(100, Duration::from_secs(60));
+    assert_eq!(agent.stop(Duration::from_secs(30)).code, Some(0));
+    let arrivals = objects(&vendor);
+    assert_eq!((arrivals.distinct(), arrivals.repeated()), (100, 0));
+    destination
+        .ledger(|ledger| assert!(ledger.complaints().is_empty(), "{:?}", ledger.complaints()));
 }
 
 fn unpacked(body: &[u8]) -> Vec<u8> {

@@ -20,6 +20,7 @@ const DURATION: i64 = 15 * 60;
 /// Who the agent says it is.
 pub(crate) struct WebIdentity {
     client: Client,
+    uri: Uri,
     role: String,
     session: String,
     token: Keeper,
@@ -39,8 +40,11 @@ impl WebIdentity {
         let token = Keeper::new(&Secret::File(file.into()), NAME)?;
         let url = variable("AWS_ENDPOINT_URL_STS")
             .unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com/"));
+        let reason = "is no URL".to_owned();
+        let named = Error::Option { name: "AWS_ENDPOINT_URL_STS", reason };
+        let uri: Uri = url.parse().map_err(|_| named)?;
         let client = Client::new(&HttpOptions::new(url), "application/x-www-form-urlencoded")?;
-        Ok(Self { client, role, session, token })
+        Ok(Self { client, uri, role, session, token })
     }
 
     /// Keys, and when they end in seconds since 1970.
@@ -51,17 +55,15 @@ impl WebIdentity {
         let target = self.client.target();
         let failed = |why: String| format!("no keys from {target} for {}: {why}", self.role);
         let token = self.token.value()?;
-        let query = format!(
+        // In the body: a URL stands in the logs of proxies.
+        let asked = format!(
             "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={}&RoleSessionName={}\
              &WebIdentityToken={}",
             encoded(&self.role),
             encoded(&self.session),
             encoded(&token)
         );
-        let uri: Uri = format!("{target}?{query}")
-            .parse()
-            .map_err(|_| failed("the token makes no URL".into()))?;
-        let response = self.client.call(&Method::GET, &uri, &[], &[]);
+        let response = self.client.call(&Method::POST, &self.uri, &[], asked.as_bytes());
         let response = response.map_err(|Failure { reason, .. }| failed(reason))?;
         let answer = String::from_utf8_lossy(&response.body);
         let of = |name: &str| element(&answer, name).map(str::to_owned);
