@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tail::{Entries, HostTree, OpenFile, Stat, Tree};
-use world::{World, numbered};
+use world::{World, numbered, records};
 
 const ROOT: &str = "/elsewhere";
 
@@ -90,8 +90,8 @@ impl Rotator {
     }
 }
 
-/// A directory in which the log is rotated at any call.
-struct Rotating(PathBuf, Mutex<Rotator>);
+/// A directory in which something may happen at any call.
+struct Rotating(PathBuf, Mutex<Box<dyn FnMut() + Send>>);
 
 impl fmt::Debug for Rotating {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +101,7 @@ impl fmt::Debug for Rotating {
 
 impl Rotating {
     fn place(&self, path: &Path) -> PathBuf {
-        self.1.lock().unwrap().pass();
+        self.1.lock().unwrap()();
         self.0.join(path.strip_prefix("/").unwrap())
     }
 }
@@ -129,32 +129,43 @@ impl Tree for Rotating {
 }
 
 /// A world with a log in such a directory.
-fn world(random: &mut Rng) -> (World, Arc<Rotating>) {
+fn world(at_call: impl FnOnce(PathBuf) -> Box<dyn FnMut() + Send>) -> World {
     let mut world = World::new(&[&format!("{ROOT}/app.log")]);
     world.is_strict = true;
-    world.is_ordered = random.bool();
-    world.descriptors_max = random.usize(1..12);
     let dir = world.path("c");
     fs::create_dir(&dir).unwrap();
-    let rotator = Rotator {
-        dir: dir.clone(),
-        random: random.fork(),
-        left: 0,
-        round: 0,
-        kept: if random.bool() { 200 } else { random.usize(1..40) },
-        at: 0,
-        pause: 0,
-        ends_without_log: random.bool(),
-    };
-    let tree = Arc::new(Rotating(dir, Mutex::new(rotator)));
-    world.mounts.push((ROOT.into(), Arc::clone(&tree) as Arc<dyn Tree>));
-    (world, tree)
+    let tree = Rotating(dir.clone(), Mutex::new(at_call(dir)));
+    world.mounts.push((ROOT.into(), Arc::new(tree) as Arc<dyn Tree>));
+    world
+}
+
+/// One whose log is rotated time and again.
+fn rotated_world(random: &mut Rng) -> (World, Arc<Mutex<Rotator>>) {
+    let mut rotator = None;
+    let mut world = world(|dir| {
+        let new = Rotator {
+            dir,
+            random: random.fork(),
+            left: 0,
+            round: 0,
+            kept: if random.bool() { 200 } else { random.usize(1..40) },
+            at: 0,
+            pause: 0,
+            ends_without_log: random.bool(),
+        };
+        let new = Arc::new(Mutex::new(new));
+        rotator = Some(Arc::clone(&new));
+        Box::new(move || new.lock().unwrap().pass())
+    });
+    world.is_ordered = random.bool();
+    world.descriptors_max = random.usize(1..12);
+    (world, rotator.unwrap())
 }
 
 fn run(seed: u64) {
     let mut random = Rng::with_seed(seed);
-    let (mut world, tree) = world(&mut random);
-    let rotator = || tree.1.lock().unwrap();
+    let (mut world, shared) = rotated_world(&mut random);
+    let rotator = || shared.lock().unwrap();
     rotator().rotate(1);
     world.start();
     world.run(Duration::from_secs(1));
@@ -203,5 +214,52 @@ fn however_fast_a_log_is_rotated_none_of_its_files_waits_for_another_for_ever() 
         std::env::var("IRONTAIL_SEEDS").map_or(0, |seeds| seeds.parse().expect("a number"));
     for seed in 0..60 + more {
         run(seed);
+    }
+}
+
+/// What is collected where the log is rotated at the `call`th call after a restart, or without
+/// one; `None`: there are fewer calls.
+fn rotated_at(call: usize, is_restarted: bool) -> Option<Vec<String>> {
+    let left = Arc::new(Mutex::new(None));
+    let calls = Arc::clone(&left);
+    let mut world = world(|dir| {
+        Box::new(move || {
+            let mut calls = calls.lock().unwrap();
+            let Some(left) = calls.as_mut() else { return };
+            *left -= 1;
+            if *left == 0 {
+                *calls = None;
+                fs::rename(dir.join("app.log"), dir.join("app.log.1")).unwrap();
+                fs::write(dir.join("app.log"), numbered("new", 0..10)).unwrap();
+            }
+        })
+    });
+    world.is_ordered = true;
+    world.append("c/app.log", &numbered("old", 0..10));
+    world.start();
+    world.run(Duration::from_secs(5));
+    if is_restarted {
+        world.stop();
+    }
+    world.append("c/app.log", &numbered("old", 10..20));
+    *left.lock().unwrap() = Some(call);
+    if is_restarted {
+        world.start();
+    }
+    world.run(Duration::from_secs(5));
+    let is_rotated = left.lock().unwrap().is_none();
+    is_rotated.then(|| world.texts())
+}
+
+#[test]
+fn wherever_a_rotation_falls_the_old_file_is_read_before_the_new_one() {
+    let expected = [records("old", 0..20), records("new", 0..10)].concat();
+    for is_restarted in [true, false] {
+        let mut calls = 0;
+        while let Some(texts) = rotated_at(calls + 1, is_restarted) {
+            calls += 1;
+            assert_eq!(texts, expected, "rotated at call {calls}, restarted: {is_restarted}");
+        }
+        assert!(calls > 30, "{calls}");
     }
 }

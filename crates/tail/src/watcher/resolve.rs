@@ -247,7 +247,42 @@ impl Tail {
             self.seek_rotated(&sought);
             self.group_arrivals();
         }
-        is_any && self.changed.iter().any(|(_, family, _)| **family == *case.family)
+        let early = self.log_before_saved(case);
+        if let Some(id) = early {
+            self.doubt(id);
+        }
+        (is_any || early.is_some())
+            && self.changed.iter().any(|(_, family, _)| **family == *case.family)
+    }
+
+    /// A new log, while what was saved under its name has not been met: at a start it may have been
+    /// renamed after the names of its directory were read and before they were looked at. It is to
+    /// be read first, since its last record may go on in the new log.
+    fn log_before_saved(&self, case: &Case) -> Option<Id> {
+        if !self.is_starting() {
+            return None;
+        }
+        let is_unmet = |k: usize| {
+            let Origin::Dormant(generation) = case.origins[k] else { return false };
+            let is_placed = |decision: &Decision| match decision {
+                Decision::Same(of) | Decision::Home(of) | Decision::Next { known: of, .. } => {
+                    *of == k
+                }
+                _ => false,
+            };
+            let seen = &case.knowns[k].seen;
+            self.dormants.get(generation).is_some_and(|dormant| dormant.is_saved)
+                && seen.real.file_name() == seen.logical.file_name()
+                && *seen.logical == *case.family
+                && !case.decisions.iter().any(is_placed)
+        };
+        let is_new_log = |(id, decision): (Id, &Decision)| {
+            let file = self.files.get(id)?;
+            let is_log = file.suffix.is_none() && *file.family == *case.family;
+            (*decision == Decision::New && is_log).then_some(id)
+        };
+        let mut open = case.open.iter().map(|(id, _)| *id).zip(&case.decisions);
+        open.find_map(is_new_log).filter(|_| (0..case.origins.len()).any(is_unmet))
     }
 
     /// Files that are left for later and that are another family's are resolved with that.
