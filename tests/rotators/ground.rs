@@ -30,9 +30,17 @@ pub struct Ground {
 impl Ground {
     /// An agent that collects these names below `logs`.
     pub fn new(patterns: &[&str]) -> Self {
+        Self::with_rotated(patterns, &[])
+    }
+
+    /// The same where rotated files go to these places (`RotatedFilePaths`).
+    pub fn with_rotated(patterns: &[&str], rotated: &[&str]) -> Self {
         let stage = Stage::new();
         let paths: Vec<_> = patterns.iter().map(|pattern| stage.log(pattern)).collect();
         let mut input = json!({ "Type": "input_file", "FilePaths": paths, "TailSizeKB": 1024 });
+        if !rotated.is_empty() {
+            input["RotatedFilePaths"] = json!(rotated);
+        }
         if patterns.iter().any(|pattern| pattern.contains("**")) {
             input["MaxDirSearchDepth"] = json!(3);
         }

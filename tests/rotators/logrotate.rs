@@ -16,8 +16,19 @@ const LINES: u32 = 20;
 /// Rotates `rotations` times, `every` so often, a file that is written in between; the writer goes
 /// on with the old one for a moment, except where it is copied. `options` are logrotate's.
 fn logrotate(options: &str, patterns: &[&str], rotations: u32, every: Duration, files: usize) {
+    rotate(options, (patterns, &[]), rotations, every, files);
+}
+
+/// The same with the patterns of files, and of where rotated ones go.
+fn rotate(
+    options: &str,
+    (patterns, rotated): (&[&str], &[&str]),
+    rotations: u32,
+    every: Duration,
+    files: usize,
+) {
     let Some(found) = or_left_out(program("logrotate")) else { return };
-    let mut ground = Ground::new(patterns);
+    let mut ground = Ground::with_rotated(patterns, rotated);
     let (log, config) = (ground.stage.log("app.log"), ground.stage.path("logrotate.conf"));
     fs::create_dir(ground.stage.log("old")).unwrap();
     let text = format!("{} {{\n rotate 100\n su root root\n {options}\n}}\n", log.display());
@@ -86,6 +97,16 @@ fn dates_in_front_of_the_extension_of_copies() {
 #[test]
 fn compressing_a_rotation_later() {
     logrotate("create\n compress\n delaycompress", &["app.log"], 20, OFTEN, 21);
+}
+
+#[test]
+fn renaming_into_another_directory_that_is_named() {
+    rotate("create\n olddir old", (&["app.log"], &["old/"]), 20, OFTEN, 21);
+}
+
+#[test]
+fn renaming_into_another_directory_that_a_pattern_covers() {
+    logrotate("create\n olddir old", &["app.log", "old/app.log*"], 20, OFTEN, 21);
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn copytruncate(log: &mut Log, to: &str) {
     log.write(20);
 }
 
-const ROWS: [Row; 37] = [
+const ROWS: [Row; 38] = [
     (
         "numbers",
         |log| {
@@ -169,6 +169,17 @@ const ROWS: [Row; 37] = [
             log.rename("old/app.log.1", "old/app.log.2");
             log.write(20);
         },
+    ),
+    (
+        "olddir-twice",
+        |log| {
+            log.rename("app.log", "old/app.log.1");
+            log.write(20);
+            log.rename("old/app.log.1", "old/app.log.2");
+            log.rename("app.log", "old/app.log.1");
+            log.write(20);
+        },
+        nothing,
     ),
     (
         "olddir-compressed",

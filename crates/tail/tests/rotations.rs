@@ -277,7 +277,20 @@ const REPLACED: [Row; 7] = [
 ];
 
 /// Rotations into directories that no pattern covers; `RotatedFilePaths` names them.
-const MOVED: [Row; 7] = [
+const MOVED: [Row; 9] = [
+    ("moved into olddir twice: numbers", |stage| {
+        stage.rename("old/app.log.1");
+        stage.write(20);
+        stage.world.rename("old/app.log.1", "old/app.log.2");
+        stage.rename("old/app.log.1");
+        stage.write(20);
+    }),
+    ("moved into olddir twice: dates", |stage| {
+        stage.rename("old/app.log-20261127");
+        stage.write(20);
+        stage.rename("old/app.log-20261128");
+        stage.write(20);
+    }),
     ("moved into olddir", |stage| {
         stage.rename("old/app.log.1");
         stage.write(20);
@@ -329,6 +342,59 @@ fn moved_by_copy(stage: &Stage, to: &str) {
     let content = fs::read(stage.world.path("app.log")).unwrap();
     moved(stage, to, &content);
     stage.world.remove("app.log");
+}
+
+#[test]
+fn what_went_into_olddir_long_ago_is_not_collected_with_a_generation_that_nobody_saw() {
+    for forgotten in [false, true] {
+        let mut world = World::new(&["app.log"]);
+        world.rotated = vec!["old/".to_string()];
+        world.start();
+        let mut stage = Stage { world, written: 0, runs: true };
+        fs::create_dir(stage.world.path("old")).unwrap();
+        let shift = |stage: &Stage, last: usize| {
+            for number in (1..=last).rev() {
+                let (from, to) = (format!("old/app.log.{number}"), number + 1);
+                stage.world.rename(&from, &format!("old/app.log.{to}"));
+            }
+        };
+        for rotated in 0..3 {
+            stage.write(20);
+            stage.world.poll_until_quiet();
+            shift(&stage, rotated);
+            stage.rename("old/app.log.1");
+            stage.world.run(Duration::from_secs(70));
+        }
+        stage.write(20);
+        stage.world.poll_until_quiet();
+        if forgotten {
+            stage.world.run_in_steps(Duration::from_secs(200_000), Duration::from_secs(600));
+        }
+        stage.world.stop();
+        for rotated in 3..5 {
+            shift(&stage, rotated);
+            stage.rename("old/app.log.1");
+            stage.write(20);
+        }
+        // What logrotate compresses keeps its time.
+        let plain = stage.world.path("old/app.log.3");
+        let modified = fs::metadata(&plain).unwrap().modified().unwrap();
+        stage.gzip_to("old/app.log.3", "old/app.log.3.gz");
+        fs::remove_file(plain).unwrap();
+        let packed = fs::File::options().write(true).open(stage.world.path("old/app.log.3.gz"));
+        packed.unwrap().set_modified(modified).unwrap();
+        stage.world.start();
+        stage.world.run(Duration::from_secs(70));
+        stage.world.stop();
+        stage.world.start();
+        stage.world.run(Duration::from_secs(70));
+        let expected: Vec<String> =
+            (0..stage.written).map(|n| numbered("line", n..n + 1)).collect();
+        let expected: Vec<&str> = expected.iter().map(|line| line.trim_end_matches('\n')).collect();
+        let mut texts = stage.world.texts();
+        texts.sort_by_key(|text| text[5..].trim().parse::<usize>().unwrap());
+        assert_eq!(texts, expected, "forgotten: {forgotten}");
+    }
 }
 
 /// Runs a row; what arrived more or less often than once.

@@ -42,6 +42,13 @@ impl Suffix {
         Self { age: Age::Unknown, compressed: false, is_classic: false, is_backup: true };
 }
 
+impl Suffix {
+    /// Whether both names tell an age of one kind, and this one the greater.
+    pub(crate) fn is_older_than(self, other: Self) -> bool {
+        self.age.kind() == other.age.kind() && by_age(self.age, other.age).is_lt()
+    }
+}
+
 /// A log of which a name is a relative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Relative {

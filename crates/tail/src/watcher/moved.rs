@@ -1,7 +1,8 @@
 //! Rotated files that go where no pattern looks: `RotatedFilePaths` says where. Those places are
 //! searched for generations that are known and not met, at a start and when a name is lost; for
 //! one of which bytes are unread the log's own directory is searched as well, under any name. What
-//! is found and continues none of them is left alone.
+//! is found and continues none of them is left alone, but for what followed upon one of them by name
+//! and birth: it came and went while nobody looked.
 //! A file there is known by its inode number; where that is new (moved to another file system,
 //! compressed), it is one of the log's to be compared when it begins as the generation did.
 //! Not here: the walk (`discover/walk.rs`), what a file is (`identity/rotation.rs`).
@@ -31,6 +32,9 @@ use crate::{Event, SkipReason, Tail, Target};
 /// When they are searched after a name was lost: what moves a file may first copy it.
 const SEARCHES: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(60)];
+
+/// For how long after a rotation a program may write to the file that was rotated.
+const WRITTEN_LATE_NANOS: i64 = 60_000_000_000;
 
 /// How many files one search opens to see how they begin.
 const OPENED_MAX: usize = 1000;
@@ -102,8 +106,10 @@ impl Tail {
             if has_failed {
                 self.dormants.set_unsought((seen.uid, seen.generation), true);
             }
+            let successors = self.successors(seen, &files, &mut search);
             for (path, stat) in files {
-                self.meet_rotated(seen, path.into(), stat, &mut search);
+                let is_next = successors.contains(&path);
+                self.meet_rotated(seen, path.into(), stat, is_next, &mut search);
             }
         }
     }
@@ -147,8 +153,62 @@ impl Tail {
         (files, has_failed)
     }
 
-    /// A file is where a generation may have gone.
-    fn meet_rotated(&mut self, seen: &FileSeen, path: Arc<Path>, stat: Stat, search: &mut Search) {
+    /// The files beside the one that was the log when it was last seen, and by name and birth younger
+    /// than that: generations that came and went while nobody looked.
+    fn successors(
+        &mut self,
+        seen: &FileSeen,
+        files: &[(PathBuf, Stat)],
+        search: &mut Search,
+    ) -> Vec<PathBuf> {
+        if seen.real != seen.logical {
+            return Vec::new();
+        }
+        let is_it = |(_, stat): &&(PathBuf, Stat)| stat.inode == seen.identity.inode;
+        let by_inode = files.iter().find(is_it);
+        let home = by_inode.or_else(|| {
+            files.iter().find(|(path, stat)| self.begins_like(seen, path, *stat, search))
+        });
+        let Some((home, _)) = home else { return Vec::new() };
+        let (home_suffix, beside) = (suffix_of(home, &seen.logical), home.parent());
+        if beside == seen.logical.parent() {
+            return Vec::new();
+        }
+        let younger = files.iter().filter(|(path, stat)| {
+            let is_beside = path.parent() == beside && stat.inode != seen.identity.inode;
+            is_beside && home_suffix.is_older_than(suffix_of(path, &seen.logical))
+        });
+        let younger: Vec<(PathBuf, Stat)> = younger.cloned().collect();
+        let followed = |(_, stat): &(PathBuf, Stat)| self.files.by_key(stat.key()).is_some();
+        let new: Vec<_> = younger.into_iter().filter(|file| !followed(file)).collect();
+        new.into_iter()
+            .filter(|(path, stat)| self.was_born_after(seen, path, *stat))
+            .map(|(path, _)| path)
+            .collect()
+    }
+
+    /// Whether a file is younger than a generation, and was written to after that was born. What was
+    /// compressed has the time of what it was made of.
+    fn was_born_after(&mut self, seen: &FileSeen, path: &Path, stat: Stat) -> bool {
+        let Some(birth) = seen.identity.birth else { return false };
+        let Ok(opened) = self.open(path) else { return false };
+        let mut first = [0; DECISIVE_BYTES];
+        let count = Bytes::read(&*opened.file, 0, &mut first);
+        let slack = if Format::of(&first[..count]).is_some() { WRITTEN_LATE_NANOS } else { 0 };
+        opened.stat.key() == stat.key()
+            && opened.identity.birth.is_some_and(|born| born > birth)
+            && stat.modified > birth.saturating_add(slack)
+    }
+
+    /// A file is where a generation may have gone, or one that followed it.
+    fn meet_rotated(
+        &mut self,
+        seen: &FileSeen,
+        path: Arc<Path>,
+        stat: Stat,
+        is_next: bool,
+        search: &mut Search,
+    ) {
         if let Some(id) = self.files.by_key(stat.key()) {
             if self.files.get(id).is_some_and(|file| !file.is_named) {
                 let (real, interest) = (path.clone(), self.discovery.interest_of(&path));
@@ -175,12 +235,21 @@ impl Tail {
             logical: seen.logical.clone(),
             suffix: Some(suffix_of(&here.path, &seen.logical)),
             logs: Vec::new(),
-            targets: Vec::new(),
+            targets: match is_next {
+                true => self.collecting(&seen.logical),
+                false => Vec::new(),
+            },
         };
         here.interest = own.or_else(|| (!is_it).then(sought));
-        if is_it || self.begins_like(seen, &here.path, stat, search) {
+        if is_it || is_next || self.begins_like(seen, &here.path, stat, search) {
             self.arrivals.push(here);
         }
+    }
+
+    /// The targets that collect a log, as those that want its relatives.
+    fn collecting(&self, log: &Path) -> Vec<(usize, bool)> {
+        let targets = self.discovery.targets.iter().filter(|(_, target)| target.matches(log));
+        targets.map(|(number, _)| (number, true)).collect()
     }
 
     /// Whether a file begins as a generation did that can be known by that.
