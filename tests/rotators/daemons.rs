@@ -17,9 +17,10 @@ fn cronolog_by_the_second() {
     let mut ground = Ground::new(&["**/app.*.log"]);
     let names = ground.stage.log("%Y/%m/app.%Y%m%d-%H%M%S.log");
     let link = ground.stage.log("current.log");
-    // It ends so where its input does.
-    ground.feed(Command::new(found).arg("--symlink").arg(link).arg(names), LINES, EVERY, 3);
-    ground.end(LINES, 8);
+    // A file a second. It ends so where its input does.
+    let lines = LINES * 11 / 4;
+    ground.feed(Command::new(found).arg("--symlink").arg(link).arg(names), lines, EVERY, 3);
+    ground.end(lines, 20);
 }
 
 #[test]

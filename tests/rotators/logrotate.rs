@@ -85,13 +85,13 @@ fn copying_and_truncating_where_the_copies_match_too() {
 
 #[test]
 fn dates_in_names() {
-    logrotate("create\n dateext\n dateformat -%Y%m%d-%s", &["app.log*"], 10, SECOND, 11);
+    logrotate("create\n dateext\n dateformat -%Y%m%d-%s", &["app.log*"], 20, SECOND, 21);
 }
 
 #[test]
 fn dates_in_front_of_the_extension_of_copies() {
     let options = "copytruncate\n dateext\n dateformat _%Y-%m-%d-%s\n extension .log";
-    logrotate(options, &["*.log"], 10, SECOND, 11);
+    logrotate(options, &["*.log"], 20, SECOND, 21);
 }
 
 #[test]

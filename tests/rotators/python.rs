@@ -29,7 +29,7 @@ fn rotating_file_handler_whose_backups_match_too() {
 
 #[test]
 fn timed_rotating_file_handler_by_the_second() {
-    handler("timed", &["app.log"], 4000, 10);
+    handler("timed", &["app.log"], 4000, 20);
 }
 
 #[test]
