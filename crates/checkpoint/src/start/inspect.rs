@@ -13,7 +13,8 @@ use crate::start::replay::Worth;
 use crate::state::values::{FileState, Request, State};
 use crate::{Error, OnLost, Options, Origin, Place};
 
-/// How often reading is tried again when a running agent took a file away meanwhile.
+/// How often reading is tried again when a running agent took a file away, or made one, between two
+/// looks.
 const TRIES: usize = 5;
 
 /// The state directory's content.
@@ -132,13 +133,19 @@ pub fn inspect(disk: &dyn Disk, place: &Place) -> Result<Dump, Error> {
     let mut tries = TRIES;
     loop {
         match recover::read(disk, &options, || Ok(NodeId(0))) {
-            Err(Error::Io { source, .. })
-                if source.kind() == io::ErrorKind::NotFound && tries > 1 =>
-            {
-                tries -= 1;
-            }
+            Err(error) if tries > 1 && may_be_meanwhile(&error) => tries -= 1,
             result => return result.map(|reading| describe(place, reading)),
         }
+    }
+}
+
+/// Whether a directory that changes while it is read can look so: a file of its list is gone, or its
+/// list has no segment yet for a snapshot that came after it.
+fn may_be_meanwhile(error: &Error) -> bool {
+    match error {
+        Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        Error::Lost { .. } => true,
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ mod basics;
 mod crash;
 mod damage;
 mod durability;
+mod looking;
 mod model;
 mod takeover;
 mod world;
