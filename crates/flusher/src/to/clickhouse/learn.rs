@@ -67,7 +67,8 @@ pub(super) fn window(body: &[u8]) -> Option<u64> {
     Some(own_setting(definition, name).or_else(|| default.parse().ok()).unwrap_or(0))
 }
 
-/// `NAME = 100` in a table's definition. The one name ends like the other begins.
+/// `NAME = 100` in a table's definition. One of the two names is the end of the other: all of it
+/// counts.
 fn own_setting(definition: &str, name: &str) -> Option<u64> {
     let (_, settings) = definition.rsplit_once("SETTINGS ")?;
     settings.split(',').find_map(|setting| {
