@@ -8,7 +8,8 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use world::{World, numbered};
 
@@ -545,6 +546,55 @@ fn a_log_of_its_own_with_a_number_in_its_name_is_none_of_another_log() {
     world.start();
     world.run(Duration::from_secs(70));
     assert_eq!(world.texts(), world::records("a", 0..20));
+}
+
+/// Waits until what is created is younger than all that happened in the directory.
+fn wait_for_the_next_tick(world: &World) {
+    let changed = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    let probe = tempfile::NamedTempFile::new_in(world.path(".").parent().unwrap()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while changed(probe.path()) <= changed(&world.path(".")) {
+        assert!(Instant::now() < deadline, "the file system's clock stands");
+        fs::write(probe.path(), ".").unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_comes_and_is_rotated_between_two_looks_is_collected_from_its_first_line() {
+    let names = [
+        "app.log.1",
+        "app.log.2026-11-29_11-36-08",
+        "app-2026-11-29T11-36-08.000.log",
+        "app.log.1796000000",
+        "app-1.log",
+    ];
+    for name in names {
+        let mut world = World::new(&["app.log"]);
+        world.start();
+        world.poll_until_quiet();
+        wait_for_the_next_tick(&world);
+        world.append("app.log", &numbered("line", 0..20));
+        world.rename("app.log", name);
+        wait_for_the_next_tick(&world);
+        world.append("app.log", &numbered("line", 20..40));
+        world.run(Duration::from_secs(10));
+        assert_eq!(world.texts(), world::records("line", 0..40), "{name}");
+    }
+}
+
+#[test]
+fn what_was_there_before_a_log_came_is_none_of_its_rotated_files() {
+    let mut world = World::new(&["app.log"]);
+    world.append("app.log.2026-11-28_11-36-08", &numbered("old", 0..20));
+    world.start();
+    wait_for_the_next_tick(&world);
+    world.append("app-2.log", &numbered("other", 0..20));
+    world.poll_until_quiet();
+    wait_for_the_next_tick(&world);
+    world.append("app.log", &numbered("line", 0..20));
+    world.append("app-3.log", &numbered("another", 0..20));
+    world.run(Duration::from_secs(70));
+    assert_eq!(world.texts(), world::records("line", 0..20));
 }
 
 #[test]

@@ -46,9 +46,21 @@ pub(crate) struct Here {
     /// Who wants it; `None`: nobody, but a file with its inode number is known.
     pub(crate) interest: Option<NameInterest>,
     pub(crate) stat: Stat,
+    /// What was born later was not there when the directory was listed before (nanoseconds since
+    /// 1970, as the file system tells them).
+    pub(crate) listed_before: i64,
 }
 
+/// In place of [`Here::listed_before`] where it is not known when something came.
+pub(crate) const NEVER_LISTED: i64 = i64::MAX;
+
 impl Here {
+    /// A file that was found otherwise than by a listing, under a path without links.
+    pub(crate) fn outside(path: Arc<Path>, interest: Option<NameInterest>, stat: Stat) -> Self {
+        let real = Arc::clone(&path);
+        Self { path, real, is_link: false, interest, stat, listed_before: NEVER_LISTED }
+    }
+
     /// Paths that are equal are kept once.
     fn new(
         path: Arc<Path>,
@@ -56,12 +68,13 @@ impl Here {
         is_link: bool,
         mut interest: Option<NameInterest>,
         stat: Stat,
+        listed_before: i64,
     ) -> Self {
         let real = if *real == *path { Arc::clone(&path) } else { real.into() };
         if let Some(interest) = interest.as_mut().filter(|interest| interest.logical == path) {
             interest.logical = Arc::clone(&path);
         }
-        Self { path, real, is_link, interest, stat }
+        Self { path, real, is_link, interest, stat, listed_before }
     }
 }
 
@@ -94,6 +107,9 @@ pub(crate) struct Dir {
     pub(crate) key: (u64, u64),
     pub(crate) interest: Interest,
     pub(crate) schedule: Schedule,
+    /// Its time of change at the last whole listing; of a directory that came later, that of the
+    /// one in which it is.
+    pub(crate) listed_before: i64,
     /// Whether it waits for a listing, or is being listed.
     pub(crate) is_queued: bool,
     /// Newcomers that wait for a listing that has not begun.
@@ -112,12 +128,19 @@ pub(crate) struct Dir {
 }
 
 impl Dir {
-    pub(crate) fn new(real: PathBuf, stat: &Stat, interest: Interest, now: Instant) -> Self {
+    pub(crate) fn new(
+        real: PathBuf,
+        stat: &Stat,
+        interest: Interest,
+        listed_before: i64,
+        now: Instant,
+    ) -> Self {
         Self {
             real,
             key: stat.key(),
             interest,
             schedule: Schedule::new(stat.modified, now),
+            listed_before,
             is_queued: false,
             unseen_by: Vec::new(),
             is_full: false,
@@ -256,8 +279,8 @@ impl Dir {
         let real = if is_link { trees.real(&path) } else { Ok(plain.clone()) };
         Some(match real {
             Ok(real) => {
-                let is_link = real != plain;
-                Sight::Here(Box::new(Here::new(path.into(), real, is_link, interest, stat)))
+                let (is_link, before) = (real != plain, self.listed_before);
+                Sight::Here(Box::new(Here::new(path.into(), real, is_link, interest, stat, before)))
             }
             Err(error) if is_absence(&error) => return None,
             Err(error) => Sight::Unreadable(path, error),

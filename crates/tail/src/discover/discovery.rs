@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::discover::absence::is_absence;
-use crate::discover::directory::{Dir, Sight};
+use crate::discover::directory::{Dir, NEVER_LISTED, Sight};
 use crate::discover::failures::{Failures, Look};
 use crate::discover::first_search::Awaited;
 use crate::discover::interest::{Interest, NameInterest};
@@ -303,7 +303,9 @@ impl Discovery {
             Err(error) => return self.failed(path, Look::Enter { real: None, interest }, error),
         };
         self.failures.remove(path);
-        let dir = Dir::new(real, &stat, interest.clone(), self.now);
+        let outer = path.parent().and_then(|outer| self.dirs.get(outer));
+        let before = outer.map_or(NEVER_LISTED, |outer| outer.listed_before);
+        let dir = Dir::new(real, &stat, interest.clone(), before, self.now);
         self.by_key.insert(dir.key, path.to_path_buf());
         self.dirs.insert(path.to_path_buf(), dir);
         self.await_listing(path, &interest);

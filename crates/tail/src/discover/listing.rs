@@ -143,6 +143,7 @@ impl Discovery {
             return self.listed_for(awaited_by);
         };
         dir.schedule.listed(digest, modified, began, cost);
+        dir.listed_before = modified;
         dir.is_queued = false;
         let is_urgent = dir.schedule.is_urgent();
         let left_out = dir.left_out;

@@ -63,8 +63,9 @@ impl Tail {
         let interest = here.interest.clone().unwrap_or_else(nobody);
         let targets = self.wanting(&interest.targets).into();
         let again = here.clone();
+        let is_newborn = opened.identity.birth.is_some_and(|birth| birth > here.listed_before);
         let mut file_record = Followed::new(here, interest, targets, self.now, self.is_starting());
-        file_record.stat = stat;
+        (file_record.stat, file_record.is_newborn) = (stat, is_newborn);
         let content = match content(&*opened.file, &file_record) {
             Ok(content) => content,
             Err(error) => {

@@ -105,9 +105,8 @@ impl Tail {
             let Ok(stat) = stat else { continue };
             let is_it = stat.inode == seen.identity.inode && stat.skip_reason().is_none();
             if is_it && self.files.by_key(stat.key()).is_none() {
-                let (path, real) = (seen.real.clone(), seen.real.clone());
-                let interest = self.discovery.interest_of(&path);
-                self.arrivals.push(Here { path, real, is_link: false, interest, stat });
+                let interest = self.discovery.interest_of(&seen.real);
+                self.arrivals.push(Here::outside(seen.real.clone(), interest, stat));
             }
         }
         // Its inode number may be another file's by now: it is looked for there in any case.

@@ -211,8 +211,8 @@ impl Tail {
     ) {
         if let Some(id) = self.files.by_key(stat.key()) {
             if self.files.get(id).is_some_and(|file| !file.is_named) {
-                let (real, interest) = (path.clone(), self.discovery.interest_of(&path));
-                self.meet_again(id, Here { path, real, is_link: false, interest, stat });
+                let interest = self.discovery.interest_of(&path);
+                self.meet_again(id, Here::outside(path, interest, stat));
             }
             return;
         }
@@ -222,8 +222,7 @@ impl Tail {
         let is_excluded = targets()
             .filter(|target| target.matches(&seen.logical))
             .all(|target| target.excludes.matches(&path));
-        let (real, is_link, interest) = (path.clone(), false, None);
-        let mut here = Here { path, real, is_link, interest, stat };
+        let mut here = Here::outside(path, None, stat);
         if is_met || is_other || is_excluded || self.is_own(&here, &mut search.own) {
             return;
         }

@@ -1,6 +1,7 @@
 //! Names that may be those of a log's relatives or of other logs (`app-2.log` beside `app.log`),
 //! and that no pattern matches: whose bytes tell nothing is collected only where the log was
-//! rotated since it was last looked at, and where it is not older than all that is known of it.
+//! rotated since it was last looked at, and where it is not older than all that is known of it;
+//! of a log that is new, where both came between two looks and it came first.
 //! A stranger that is born after an unseen rotation is taken for a rotated file: that is the price
 //! of not losing the generation between two rotations. One that was there at the last look is known
 //! by its inode number and birth time, over restarts too. So is a copy (`copies.rs`).
@@ -96,11 +97,19 @@ struct Evidence {
     log: Option<Option<i64>>,
     /// When the generations that are known were born, where that is known.
     generations: Vec<Option<i64>>,
+    /// When the log was born that is new as well: where nothing is known, it may have come and been
+    /// rotated between two looks.
+    new_log: Option<i64>,
 }
 
 impl Evidence {
-    /// Whether a file that was born then is another log's.
-    fn is_stranger(&self, birth: Option<i64>, is_compressed: bool) -> bool {
+    /// Whether a file that was born then is another log's. `is_newborn`: after its directory had
+    /// been listed without it.
+    fn is_stranger(&self, birth: Option<i64>, is_compressed: bool, is_newborn: bool) -> bool {
+        if self.generations.is_empty() {
+            let is_before = |(birth, log)| is_compressed || birth < log;
+            return !(is_newborn && birth.zip(self.new_log).is_some_and(is_before));
+        }
         let is_younger_than_log = self.log.is_some_and(|log| match (log, birth) {
             // What is compressed at once, and the next log, may be born at one tick of the clock.
             (Some(log), Some(birth)) if is_compressed => log < birth,
@@ -111,7 +120,7 @@ impl Evidence {
         let is_older = birth
             .zip(oldest)
             .is_some_and(|(birth, oldest)| birth < oldest.saturating_sub(OLDER_NANOS_MIN));
-        self.is_as_saved || is_younger_than_log || self.generations.is_empty() || is_older
+        self.is_as_saved || is_younger_than_log || is_older
     }
 }
 
@@ -130,15 +139,15 @@ impl Tail {
             let is_possible = |file: &Followed| file.is_possible_relative() && file.size() > 0;
             *decision == Decision::New && file(id).is_some_and(is_possible)
         };
-        let ids: Vec<Id> = open.iter().map(|(id, _)| *id).collect();
-        if !ids.iter().zip(decisions.iter()).any(may_be) {
+        if !open.iter().map(|(id, _)| id).zip(decisions.iter()).any(may_be) {
             return;
         }
-        let evidence = self.evidence(family, knowns, &ids, others, decisions);
+        let evidence = self.evidence(family, knowns, open, others, decisions);
         for ((id, descriptor), decision) in open.iter().zip(decisions.iter_mut()) {
             let birth = descriptor.identity().birth;
             let is_known = self.strangers.has(&descriptor.identity());
-            let is_stranger = evidence.is_stranger(birth, descriptor.is_compressed());
+            let is_newborn = file(id).is_some_and(|file| file.is_newborn);
+            let is_stranger = evidence.is_stranger(birth, descriptor.is_compressed(), is_newborn);
             if may_be((id, decision)) && (is_known || is_stranger) {
                 *decision = Decision::Stranger;
             }
@@ -209,18 +218,23 @@ impl Tail {
         &self,
         family: &Path,
         knowns: &[Known],
-        open: &[Id],
+        open: &[(Id, Arc<Descriptor>)],
         others: &[Id],
         decisions: &[Decision],
     ) -> Evidence {
         let is_log =
             |file: &Followed| file.suffix.is_none() && *file.family == *family && file.is_named;
         let mut evidence = Evidence::default();
-        for (id, decision) in open.iter().zip(decisions) {
-            let is_log = self.files.get(*id).is_some_and(is_log);
+        for ((id, descriptor), decision) in open.iter().zip(decisions) {
+            if !self.files.get(*id).is_some_and(is_log) {
+                continue;
+            }
             // Of what held nothing it cannot be told.
-            let is_same = matches!(decision, Decision::Same(k) if knowns[*k].reached() > 0);
-            evidence.is_as_saved |= is_log && is_same;
+            evidence.is_as_saved |=
+                matches!(decision, Decision::Same(k) if knowns[*k].reached() > 0);
+            if *decision == Decision::New {
+                evidence.new_log = descriptor.identity().birth;
+            }
         }
         let known = knowns.iter().filter(|known| *known.seen.logical == *family);
         evidence.generations = known.map(|known| known.seen.identity.birth).collect();
@@ -248,6 +262,7 @@ mod tests {
             is_as_saved,
             log,
             generations: generations.iter().map(|birth| Some(*birth)).collect(),
+            new_log: None,
         };
         let rows = [
             ("the log is what it was", evidence(true, None, &[MINUTE]), Some(2 * MINUTE), true),
@@ -262,10 +277,28 @@ mod tests {
             ("no birth times, rotated", evidence(false, None, &[1]), None, false),
         ];
         for (name, evidence, birth, expected) in rows {
-            assert_eq!(evidence.is_stranger(birth, false), expected, "{name}");
+            assert_eq!(evidence.is_stranger(birth, false, false), expected, "{name}");
         }
         let with_the_log = evidence(false, Some(Some(9)), &[1]);
-        assert!(!with_the_log.is_stranger(Some(9), true), "compressed at once");
-        assert!(with_the_log.is_stranger(Some(10), true), "compressed later");
+        assert!(!with_the_log.is_stranger(Some(9), true, false), "compressed at once");
+        assert!(with_the_log.is_stranger(Some(10), true, false), "compressed later");
+    }
+
+    #[test]
+    fn the_first_rotation_of_a_new_log_by_table() {
+        let rows = [
+            ("both came between two looks", Some(9), Some(8), false, true, false),
+            ("born at one tick of the clock", Some(9), Some(9), false, true, true),
+            ("it was there before", Some(9), Some(8), false, false, true),
+            ("it came after the log", Some(9), Some(10), false, true, true),
+            ("compressed after the log came", Some(9), Some(10), true, true, false),
+            ("its log is not there", None, Some(8), false, true, true),
+            ("no birth times", Some(9), None, false, true, true),
+        ];
+        for (name, new_log, birth, is_compressed, is_newborn, expected) in rows {
+            let evidence = Evidence { new_log, ..Evidence::default() };
+            let found = evidence.is_stranger(birth, is_compressed, is_newborn);
+            assert_eq!(found, expected, "{name}");
+        }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Followed {
     pub(crate) is_ending: bool,
     /// Whether it was there when the search began.
     pub(crate) at_start: bool,
+    /// Whether it was born after its directory had been listed without it.
+    pub(crate) is_newborn: bool,
     /// What is read; `None` while it is not known what it is.
     pub(crate) source: Option<Arc<Source>>,
     /// The open file while there is no source.
@@ -97,6 +99,7 @@ impl Followed {
             targets,
             is_ending: false,
             at_start,
+            is_newborn: false,
             source: None,
             descriptor: None,
             doubt: Doubt::Young,
