@@ -586,11 +586,13 @@ fn a_log_that_comes_and_is_rotated_between_two_looks_is_collected_from_its_first
 fn what_was_there_before_a_log_came_is_none_of_its_rotated_files() {
     let mut world = World::new(&["app.log"]);
     world.append("app.log.2026-11-28_11-36-08", &numbered("old", 0..20));
+    world.append("notes", &numbered("note", 0..20));
     world.start();
     wait_for_the_next_tick(&world);
     world.append("app-2.log", &numbered("other", 0..20));
     world.poll_until_quiet();
     wait_for_the_next_tick(&world);
+    world.rename("notes", "app-1.log");
     world.append("app.log", &numbered("line", 0..20));
     world.append("app-3.log", &numbered("another", 0..20));
     world.run(Duration::from_secs(70));
