@@ -20,11 +20,11 @@ const PEAK_BYTES_MAX: u64 = 3 * TEXT_BYTES as u64 + (24 << 20);
 
 /// Containers of which the last prints to `log`.
 #[derive(Clone)]
-struct Engine {
-    containers: usize,
-    text_bytes: usize,
-    log: PathBuf,
-    state: &'static str,
+pub struct Engine {
+    pub containers: usize,
+    pub text_bytes: usize,
+    pub log: PathBuf,
+    pub state: &'static str,
 }
 
 fn id(number: usize) -> String {
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Answers at this socket until the test ends.
-    fn listen(&self, socket: &Path) {
+    pub fn listen(&self, socket: &Path) {
         let listener = UnixListener::bind(socket).unwrap();
         let engine = self.clone();
         std::thread::spawn(move || {
@@ -116,7 +116,7 @@ fn print(log: &Path, text: &str) {
     writeln!(file, "{line}").unwrap();
 }
 
-fn start(stage: &Stage, socket: &Path) -> Agent {
+pub fn start(stage: &Stage, socket: &Path) -> Agent {
     let run = stage.run().env("DOCKER_HOST", format!("unix://{}", socket.display()));
     run.env("CONTAINERD_STATE_DIR", stage.path("none")).start()
 }

@@ -24,6 +24,7 @@ mod clickhouse;
 mod cri;
 mod destination;
 mod docker;
+mod false_clock;
 mod faults;
 mod grpc;
 mod http;
@@ -59,6 +60,7 @@ pub use cri::{
 };
 pub use destination::{Destination, Keeper};
 pub use docker::{ContainerPlan, Docker, DockerContainer, DockerVolume};
+pub use false_clock::FalseClock;
 pub use faults::{Faults, Refusal, Treatment};
 pub use http::Request;
 pub use ilogtail::IlogtailCheckpoint;
