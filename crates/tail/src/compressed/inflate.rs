@@ -2,7 +2,7 @@
 //! forward with a bounded memory; a place before what it remembers is reached by beginning anew,
 //! so that reading backwards costs as much as reading everything before it.
 //! A crash does nothing to it: there is no state but what the file holds.
-//! Not here: which files are read so (`member.rs`), the formats (`gzip.rs`, `zstd.rs`).
+//! Not here: which files are read so (`watcher/unpack.rs`), the formats (`gzip.rs`, `zstd.rs`).
 
 use std::io;
 

@@ -5,6 +5,5 @@ pub(crate) mod format;
 pub(crate) mod gzip;
 pub(crate) mod inflate;
 pub(crate) mod input;
-pub(crate) mod member;
-pub(crate) mod torn;
+pub(crate) mod scan;
 pub(crate) mod zstd;

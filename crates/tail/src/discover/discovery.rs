@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::discover::absence::is_absence;
+use crate::discover::awaited::Awaited;
+use crate::discover::begun::Listing;
 use crate::discover::directory::{Dir, NEVER_LISTED, Sight};
 use crate::discover::failures::{Failures, Look};
-use crate::discover::first_search::Awaited;
 use crate::discover::interest::{Interest, NameInterest};
-use crate::discover::listing::Listing;
 use crate::pattern::target::Targets;
 use crate::source::tree::Trees;
 use crate::{Clock, Pattern, SkipReason, Target};

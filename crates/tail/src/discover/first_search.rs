@@ -6,17 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::Target;
+use crate::discover::awaited::Awaited;
 use crate::discover::directory::Sight;
 use crate::discover::discovery::Discovery;
 use crate::discover::interest::{Interest, Walk};
-
-/// What the first search for a newcomer waits for.
-#[derive(Debug)]
-pub(crate) struct Awaited {
-    /// So many directories that are to be listed, its roots counting as one.
-    count: usize,
-    is_told: bool,
-}
 
 impl Discovery {
     /// Looks for the files of a target from the next round on; returns its number.

@@ -1,18 +1,17 @@
 //! Directories are listed: some names of some of them a call, new ones first, so that none waits
 //! behind a long one.
 
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use crate::discover::absence::is_absence;
+use crate::discover::begun::Listing;
 use crate::discover::directory::{Here, Sight, View, Visit};
 use crate::discover::discovery::Discovery;
 use crate::discover::failures::Look;
 use crate::discover::interest::Interest;
 use crate::discover::schedule::Digest;
-use crate::source::tree::{Entries, Entry};
+use crate::source::tree::Entry;
 
 /// How many names of a directory are looked at in one call.
 pub(crate) const NAMES_MAX: usize = 2048;
@@ -22,26 +21,6 @@ const DIR_NAMES: usize = 64;
 
 /// Once all was seen, listings may take one part in so many of the time, all together.
 const LIST_SHARE: u32 = 20;
-
-/// A listing that was begun.
-pub(crate) struct Listing {
-    dir: PathBuf,
-    /// It counts only while the path leads to this directory.
-    key: (u64, u64),
-    entries: Entries,
-    modified: i64,
-    began: Instant,
-    cost: Duration,
-    digest: Digest,
-    /// Newcomers that wait for it.
-    awaited_by: Vec<usize>,
-}
-
-impl fmt::Debug for Listing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listing").field("dir", &self.dir).finish_non_exhaustive()
-    }
-}
 
 impl Discovery {
     /// Lists for a bounded time what is to be listed.

@@ -16,11 +16,9 @@
 //! Not here: when descriptors close for other reasons (`watcher/upkeep.rs`).
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, Weak};
-
-use crate::Source;
-use crate::source::turn::{Closing, Turn};
 
 /// How many of the files that were opened longest ago are searched for an acknowledged one.
 const ACKNOWLEDGED_AMONG: usize = 256;
@@ -33,6 +31,37 @@ const WATCHER_MAX: usize = 128;
 /// By how many descriptors the watcher may exceed a budget.
 pub(crate) fn watcher_reserve(max: usize) -> usize {
     (max / 4).clamp(WATCHER_MIN, WATCHER_MAX)
+}
+
+/// A source that holds a descriptor.
+pub(crate) trait Holder: Debug + Send + Sync {
+    /// Whether all bytes of it that are known are acknowledged.
+    fn is_acknowledged(&self) -> bool;
+
+    /// Whether its descriptor is to be closed for others only where no other can be.
+    fn is_pinned(&self) -> bool;
+
+    /// Closes its descriptor for others, where that can be opened again by its name; then the
+    /// budget does not know of it any more. Not where it is used: callers hold locks.
+    fn let_go(&self) -> bool;
+
+    /// Whether it is closed already; then the budget does not know of it any more.
+    fn forget_if_closed(&self) -> bool;
+}
+
+/// A file that is not decided upon, and takes turns with the others of its family.
+pub(crate) trait TakesTurns: Debug + Send + Sync {
+    /// Closes it for another file.
+    fn close(&self) -> Closing;
+}
+
+/// What became of closing one.
+pub(crate) enum Closing {
+    Done,
+    /// It is read, or its path leads elsewhere.
+    NotNow,
+    /// It takes no turns, or is closed.
+    Never,
 }
 
 /// Which descriptors are closed for others, the first ones first.
@@ -50,9 +79,9 @@ pub(crate) struct Budget {
     max: usize,
     open: AtomicUsize,
     /// Sources with an open descriptor, the one opened longest ago first. Some were closed since.
-    holders: Mutex<VecDeque<Weak<Source>>>,
+    holders: Mutex<VecDeque<Weak<dyn Holder>>>,
     /// Files that are not decided upon, the one opened longest ago first.
-    turns: Mutex<VecDeque<Weak<Turn>>>,
+    turns: Mutex<VecDeque<Weak<dyn TakesTurns>>>,
     /// Whether one of them was closed for another.
     are_turns_taken: AtomicBool,
     /// Whether none of them could be closed for one that was to be read.
@@ -111,8 +140,8 @@ impl Budget {
     }
 
     /// A file that is not decided upon was opened.
-    pub(crate) fn queue_turn(&self, turn: &Weak<Turn>) {
-        self.turns().push_back(Weak::clone(turn));
+    pub(crate) fn queue_turn(&self, turn: Weak<dyn TakesTurns>) {
+        self.turns().push_back(turn);
     }
 
     /// Whether files of the family that is decided upon take turns, since there are too many.
@@ -162,7 +191,7 @@ impl Budget {
         }
     }
 
-    fn turns(&self) -> MutexGuard<'_, VecDeque<Weak<Turn>>> {
+    fn turns(&self) -> MutexGuard<'_, VecDeque<Weak<dyn TakesTurns>>> {
         self.turns.lock().expect("no holder panics")
     }
 
@@ -202,8 +231,8 @@ impl Budget {
     }
 
     /// A source opened its descriptor.
-    pub(crate) fn hold(&self, source: &Weak<Source>) {
-        self.holders.lock().expect("no holder panics").push_back(Weak::clone(source));
+    pub(crate) fn hold(&self, source: Weak<dyn Holder>) {
+        self.holders.lock().expect("no holder panics").push_back(source);
     }
 
     /// Closes what exceeds the budget, and forgets sources that are gone or closed.

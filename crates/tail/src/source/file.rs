@@ -15,8 +15,9 @@ use crate::Error;
 use crate::compressed::format::Format;
 use crate::identity::bytes::written;
 use crate::identity::fingerprint;
-use crate::source::budget::Budget;
-use crate::source::descriptor::{Descriptor, WatcherLink};
+use crate::source::budget::{Budget, Holder};
+use crate::source::descriptor::Descriptor;
+use crate::source::link::WatcherLink;
 use crate::source::open_file::{Refusal, open};
 
 /// One generation of a file.
@@ -262,6 +263,7 @@ impl Source {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// Whether all bytes of it that are known are acknowledged.
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.acknowledged() >= self.size()
     }
@@ -269,35 +271,9 @@ impl Source {
     /// The budget may close the descriptor that is open now.
     pub(crate) fn hold(&self) {
         if !self.held.swap(true, Ordering::Relaxed) {
-            self.link.budget.hold(&self.me);
+            let me: Weak<dyn Holder> = Weak::<Self>::clone(&self.me);
+            self.link.budget.hold(me);
         }
-    }
-
-    /// Whether its descriptor is to be closed for others only where no other can be.
-    pub(crate) fn is_pinned(&self) -> bool {
-        self.pinned.load(Ordering::Relaxed)
-    }
-
-    /// Closes its descriptor for others, where that can be opened again by its name; then the
-    /// budget does not know of it any more. Not where it is used: callers hold locks.
-    pub(crate) fn let_go(&self) -> bool {
-        let Ok(mut place) = self.place.try_lock() else { return false };
-        let is_closed = self.close_by_name(&mut place);
-        if is_closed {
-            // Under the lock: who opens it now makes it known again.
-            self.held.store(false, Ordering::Relaxed);
-        }
-        is_closed
-    }
-
-    /// Whether it is closed already; then the budget does not know of it any more.
-    pub(crate) fn forget_if_closed(&self) -> bool {
-        let Ok(place) = self.place.try_lock() else { return false };
-        let is_closed = place.descriptor.is_none();
-        if is_closed {
-            self.held.store(false, Ordering::Relaxed);
-        }
-        is_closed
     }
 
     /// Closes a descriptor through which nothing can be read: a new one may work, where the handle
@@ -488,6 +464,35 @@ impl Source {
 
     pub(crate) fn place(&self) -> MutexGuard<'_, Place> {
         self.place.lock().expect("no holder panics")
+    }
+}
+
+impl Holder for Source {
+    fn is_acknowledged(&self) -> bool {
+        Self::is_acknowledged(self)
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.pinned.load(Ordering::Relaxed)
+    }
+
+    fn let_go(&self) -> bool {
+        let Ok(mut place) = self.place.try_lock() else { return false };
+        let is_closed = self.close_by_name(&mut place);
+        if is_closed {
+            // Under the lock: who opens it now makes it known again.
+            self.held.store(false, Ordering::Relaxed);
+        }
+        is_closed
+    }
+
+    fn forget_if_closed(&self) -> bool {
+        let Ok(place) = self.place.try_lock() else { return false };
+        let is_closed = place.descriptor.is_none();
+        if is_closed {
+            self.held.store(false, Ordering::Relaxed);
+        }
+        is_closed
     }
 }
 

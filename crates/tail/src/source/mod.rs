@@ -6,6 +6,7 @@ pub(crate) mod by_key;
 pub(crate) mod by_watcher;
 pub(crate) mod descriptor;
 pub(crate) mod file;
+pub(crate) mod link;
 pub(crate) mod open_file;
 pub(crate) mod reading;
 pub(crate) mod stat;

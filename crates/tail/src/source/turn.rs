@@ -13,19 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use record::Identity;
 use rustix::io::Errno;
 
-use crate::source::descriptor::WatcherLink;
+use crate::source::budget::{Closing, TakesTurns};
+use crate::source::link::WatcherLink;
 use crate::source::open_file::{Refusal, open};
 use crate::source::reading::OpenFile;
 use crate::source::stat::Stat;
-
-/// What became of closing one.
-pub(crate) enum Closing {
-    Done,
-    /// It is read, or its path leads elsewhere.
-    NotNow,
-    /// It takes no turns, or is closed.
-    Never,
-}
 
 /// An open file, or one whose turn is over.
 #[derive(Debug)]
@@ -75,7 +67,8 @@ impl Turn {
 
     fn queue(&self) {
         if !self.is_queued.swap(true, Ordering::Relaxed) {
-            self.link.budget.queue_turn(&self.me);
+            let me: Weak<dyn TakesTurns> = Weak::<Self>::clone(&self.me);
+            self.link.budget.queue_turn(me);
         }
     }
 
@@ -100,20 +93,6 @@ impl Turn {
     /// It may be closed again.
     pub(crate) fn may_close_again(&self) {
         self.stays.store(false, Ordering::Relaxed);
-    }
-
-    /// Closes it for another file.
-    pub(crate) fn close(&self) -> Closing {
-        let Ok(mut slot) = self.slot.try_lock() else { return Closing::NotNow };
-        if slot.file.is_none() || slot.place.is_none() {
-            self.is_queued.store(false, Ordering::Relaxed);
-            return Closing::Never;
-        }
-        if self.stays.load(Ordering::Relaxed) || !self.close_if_named(&mut slot) {
-            return Closing::NotNow;
-        }
-        self.is_queued.store(false, Ordering::Relaxed);
-        Closing::Done
     }
 
     /// It is settled what it is, and it belongs to a source: it stays open, but where files take
@@ -187,6 +166,21 @@ impl Turn {
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().expect("no holder panics")
+    }
+}
+
+impl TakesTurns for Turn {
+    fn close(&self) -> Closing {
+        let Ok(mut slot) = self.slot.try_lock() else { return Closing::NotNow };
+        if slot.file.is_none() || slot.place.is_none() {
+            self.is_queued.store(false, Ordering::Relaxed);
+            return Closing::Never;
+        }
+        if self.stays.load(Ordering::Relaxed) || !self.close_if_named(&mut slot) {
+            return Closing::NotNow;
+        }
+        self.is_queued.store(false, Ordering::Relaxed);
+        Closing::Done
     }
 }
 

@@ -13,8 +13,8 @@ use crate::ids::Id;
 use crate::source::descriptor::Descriptor;
 use crate::source::open_file::{Opened, Refusal, open};
 use crate::source::reading::{OpenFile, read_full};
+use crate::watcher::state::unknowns::{Unknown, descriptor_of};
 use crate::watcher::table::{Followed, Wanting};
-use crate::watcher::unknown::{Unknown, descriptor_of};
 use crate::{Event, SkipReason, Tail};
 
 /// What became of a name that was met.

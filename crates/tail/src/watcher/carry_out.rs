@@ -15,8 +15,8 @@ use crate::ids::Id;
 use crate::source::descriptor::Descriptor;
 use crate::watcher::generation::Seed;
 use crate::watcher::resolve::{Case, Origin};
+use crate::watcher::state::unknowns::Unknown;
 use crate::watcher::table::{Doubt, Followed};
-use crate::watcher::unknown::Unknown;
 use crate::{Cut, CutCause, Event, Tail};
 
 /// How long a file that may be a copy in the making is given to show it.

@@ -17,8 +17,8 @@ use crate::identity::rotation::{copy_of_len, decide};
 use crate::ids::Id;
 use crate::source::descriptor::Descriptor;
 use crate::watcher::resolve::Origin;
+use crate::watcher::state::unknowns::{Unknown, is_unknown};
 use crate::watcher::table::{Doubt, Followed};
-use crate::watcher::unknown::{Unknown, is_unknown};
 use crate::{Source, Tail};
 
 /// A source's bytes; opened only if they are asked for.

@@ -18,7 +18,7 @@ use crate::identity::bytes::{
 use crate::identity::fingerprint;
 use crate::ids::Id;
 use crate::source::descriptor::Descriptor;
-use crate::watcher::strangers::COPY;
+use crate::watcher::state::strangers::COPY;
 use crate::watcher::table::{Doubt, Followed, Wanting};
 use crate::{Source, Tail};
 

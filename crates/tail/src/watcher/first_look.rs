@@ -1,26 +1,13 @@
 //! The start: everything that is there is searched for, resolved, and compared with what was
 //! saved, before anything counts as new.
 
-use std::time::Instant;
-
 use record::FileSeen;
 
 use crate::discover::absence::is_absence;
 use crate::discover::directory::Here;
-use crate::watcher::unknown::FAMILY_WAITS;
+use crate::watcher::state::phase::Phase;
+use crate::watcher::state::unknowns::FAMILY_WAITS;
 use crate::{Event, Tail};
-
-/// How far the start is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// The first search goes on.
-    Searching,
-    /// What it met is resolved. Since when.
-    Resolving(Instant),
-    /// Saved generations that it did not meet are sought where they were last.
-    Seeking(Instant),
-    Running,
-}
 
 impl Tail {
     /// Whether the first search goes on: until it is over no family is complete.

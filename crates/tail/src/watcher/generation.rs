@@ -13,7 +13,7 @@ use crate::read::padding::{ends_with_padding, nuls_at_end};
 use crate::source::descriptor::Descriptor;
 use crate::source::file::Birth;
 use crate::watcher::comparison::known_of;
-use crate::watcher::padded::Padded;
+use crate::watcher::state::padded::Padded;
 use crate::watcher::table::Wanting;
 use crate::{Event, Found, Source, Tail};
 

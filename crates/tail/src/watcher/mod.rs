@@ -1,4 +1,5 @@
-//! The watcher and its steps: names come and go, families are resolved, files grow.
+//! The watcher and its steps: names come and go, families are resolved, files grow. What it remembers
+//! between two calls is below `state`, and in `table.rs` and `dormant.rs`.
 
 pub(crate) mod admit;
 pub(crate) mod carry_out;
@@ -13,13 +14,15 @@ pub(crate) mod named_after;
 pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod own;
-pub(crate) mod pace;
 pub(crate) mod padded;
 pub(crate) mod resolve;
 pub(crate) mod runtime_targets;
 pub(crate) mod scan;
+pub(crate) mod state;
 pub(crate) mod strangers;
 pub(crate) mod table;
 pub(crate) mod tail;
+pub(crate) mod torn;
 pub(crate) mod unknown;
+pub(crate) mod unpack;
 pub(crate) mod upkeep;

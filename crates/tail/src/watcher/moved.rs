@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use record::FileSeen;
 
@@ -26,6 +26,7 @@ use crate::identity::relatives::{Suffix, relatives};
 use crate::pattern::rotated::RotatedPattern;
 use crate::source::descriptor::Descriptor;
 use crate::source::stat::Stat;
+use crate::watcher::state::moved::Moved;
 use crate::watcher::table::Wanting;
 use crate::{Event, SkipReason, Tail, Target};
 
@@ -38,14 +39,6 @@ const WRITTEN_LATE_NANOS: i64 = 60_000_000_000;
 
 /// How many files one search opens to see how they begin.
 const OPENED_MAX: usize = 1000;
-
-/// A log of which a file lost its name.
-#[derive(Debug)]
-pub(crate) struct Moved {
-    log: Arc<Path>,
-    since: Instant,
-    searches: usize,
-}
 
 /// What walks met, and how the files there begin that were opened: each once a search.
 #[derive(Default)]

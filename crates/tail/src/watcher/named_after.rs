@@ -16,8 +16,8 @@ use crate::identity::named_after::named_after;
 use crate::identity::relatives::Suffix;
 use crate::ids::Id;
 use crate::source::descriptor::Descriptor;
+use crate::watcher::state::unknowns::{Unknown, descriptor_of};
 use crate::watcher::table::Followed;
-use crate::watcher::unknown::{Unknown, descriptor_of};
 
 /// Files that are to be decided upon, each with its descriptor.
 type OpenFiles = Vec<(Id, Arc<Descriptor>)>;

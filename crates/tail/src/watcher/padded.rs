@@ -5,28 +5,13 @@
 //! Not here: padding with data behind it, which readers pass over (`read/reader.rs`).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::ids::Id;
 use crate::read::padding::{After, after_padding, data_end};
 use crate::source::reading::OpenFile;
 use crate::source::stat::Stat;
+use crate::watcher::state::padded::Padded;
 use crate::{Event, Source, Tail};
-
-/// What is known of the padding of a file.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Padded {
-    /// Since when the data ends where it does.
-    since: Instant,
-    /// Up to where there is nothing but NULs; `None`: to the end.
-    scanned: Option<u64>,
-}
-
-impl Padded {
-    pub(crate) fn new(data_end: u64, now: Instant) -> Box<Self> {
-        Box::new(Self { since: now, scanned: Some(data_end) })
-    }
-}
 
 impl Tail {
     /// Readers came to the padding at the end of files.

@@ -12,8 +12,8 @@ use crate::identity::relatives::oldest_first;
 use crate::ids::{Generation, Id, nowhere};
 use crate::source::descriptor::Descriptor;
 use crate::watcher::admit::Admission;
+use crate::watcher::state::unknowns::{Unknown, descriptor_of};
 use crate::watcher::table::{Doubt, Followed};
-use crate::watcher::unknown::{Unknown, descriptor_of};
 use crate::{Event, Tail};
 
 /// How many families are resolved in one call.

@@ -4,26 +4,15 @@
 //! A crash in between costs nothing: what was not acknowledged is saved and sought at the next start.
 //! Not here: which directories that concerns (`discover/first_search.rs`).
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::discover::interest::NameInterest;
 use crate::ids::Id;
-use crate::watcher::first_look::Phase;
+use crate::watcher::state::phase::Phase;
+use crate::watcher::state::unknowns::is_unknown;
 use crate::watcher::table::Doubt;
-use crate::watcher::unknown::is_unknown;
 use crate::{Event, Tail, Target, Tree};
-
-/// What is under way for targets that came or went.
-#[derive(Debug, Default)]
-pub(crate) struct RuntimeTargets {
-    /// Newcomers whose first search is over, and how many families must have been resolved until
-    /// all that it met was told of.
-    searched: VecDeque<(usize, u64)>,
-    /// Files that no target wants any more and that are read to their end.
-    pub(crate) ending: Vec<Id>,
-}
 
 impl Tail {
     /// Puts a tree at a path, in the place of one that is there: from now on paths below `root`

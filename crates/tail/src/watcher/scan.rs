@@ -10,10 +10,45 @@ use crate::ids::Id;
 use crate::source::descriptor::Descriptor;
 use crate::source::stat::Stat;
 use crate::watcher::carry_out::COPY_WAIT;
+use crate::watcher::state::pace::is_hot;
 use crate::watcher::table::{Doubt, Followed};
 use crate::{Event, Source, Tail};
 
 impl Tail {
+    /// Looks at the hot files.
+    pub(crate) fn poll_hot(&mut self) {
+        let Some((mut hot, with_paths)) = self.pace.begin_pass(self.now) else { return };
+        hot.retain(|id| {
+            self.look_at_file(*id);
+            if with_paths {
+                self.look_at_path(*id);
+            }
+            self.files.get(*id).is_some_and(|file| is_hot(file.since, self.now))
+        });
+        self.pace.end_pass(hot);
+    }
+
+    /// Looks at the next files in turn.
+    pub(crate) fn poll_idle(&mut self) {
+        let files = self.pace.next_in_turn(self.now, || self.files.ids());
+        if files.is_empty() {
+            return;
+        }
+        let started = self.pace.cpu_time();
+        for id in files.into_iter().rev() {
+            self.look_at_path(id);
+            self.close_if_done(id);
+        }
+        self.pace.spend(started);
+    }
+
+    /// A file that came while running is likely to grow; one that was there may be old.
+    pub(crate) fn warm_if_new(&mut self, id: Id) {
+        if !self.is_starting() {
+            self.pace.warm(id);
+        }
+    }
+
     /// Looks at a file through its descriptor.
     pub(crate) fn look_at_file(&mut self, id: Id) {
         let Some(file) = self.files.get(id).filter(is_looked_at) else { return };

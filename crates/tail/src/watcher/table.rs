@@ -15,7 +15,7 @@ use crate::identity::relatives::Suffix;
 use crate::ids::{Generation, Id};
 use crate::source::descriptor::Descriptor;
 use crate::source::stat::Stat;
-use crate::watcher::padded::Padded;
+use crate::watcher::state::padded::Padded;
 use crate::{BySource, Error, Source};
 
 /// A file that is followed.

@@ -2,7 +2,7 @@
 //! so. One thread owns it and calls [`Tail::poll`]; a call does a bounded amount of what is due.
 //! Nothing here is durable: after a crash all of it is found again from what was saved.
 //! Not here: its steps. Names come and go (`names.rs`), families are resolved (`resolve.rs`), files
-//! grow (`scan.rs`), at a pace that depends on what it costs (`pace.rs`); `upkeep.rs` is the rest.
+//! grow (`scan.rs`), at a pace that depends on what it costs (`state/pace.rs`); `upkeep.rs` is the rest.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -11,24 +11,24 @@ use std::time::Instant;
 
 use record::FileUid;
 
-use crate::compressed::member::Unpacking;
+use crate::compressed::scan::Unpacking;
 use crate::discover::directory::Here;
 use crate::discover::discovery::Discovery;
 use crate::identity::foreign::{Foreign, Foreigns};
 use crate::identity::judge::Known;
 use crate::identity::order::sorted;
 use crate::ids::{Generation, Id};
-use crate::source::descriptor::WatcherLink;
+use crate::source::link::WatcherLink;
 use crate::watcher::dormant::Dormants;
-use crate::watcher::first_look::Phase;
-use crate::watcher::moved::Moved;
 use crate::watcher::options::{Options, SavedFile};
-use crate::watcher::pace::Pace;
-use crate::watcher::runtime_targets::RuntimeTargets;
-use crate::watcher::strangers::Strangers;
+use crate::watcher::state::moved::Moved;
+use crate::watcher::state::pace::Pace;
+use crate::watcher::state::phase::Phase;
+use crate::watcher::state::runtime_targets::RuntimeTargets;
+use crate::watcher::state::strangers::Strangers;
+use crate::watcher::state::unknowns::Unknowns;
+use crate::watcher::state::upkeep::Upkeep;
 use crate::watcher::table::FileTable;
-use crate::watcher::unknown::Unknowns;
-use crate::watcher::upkeep::Upkeep;
 use crate::{Event, Pattern, SkipReason, Source, Target};
 
 /// The watcher of all targets' files. One thread owns it.

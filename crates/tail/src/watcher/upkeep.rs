@@ -10,7 +10,8 @@ use record::{FileSeen, FileUid};
 
 use crate::ids::{Generation, Id};
 use crate::source::stat::Stat;
-use crate::watcher::first_look::Phase;
+use crate::watcher::state::phase::Phase;
+use crate::watcher::state::upkeep::{EXPIRY, MISSING};
 use crate::watcher::table::{Doubt, Followed};
 use crate::{Event, SkipReason, Tail};
 
@@ -20,12 +21,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long a changed file waits for the listing of its directory before it is judged without.
 const CHANGED_WAIT: Duration = Duration::from_secs(5);
 
-/// How often saved generations are looked through that may have been nowhere.
-const MISSING: Duration = Duration::from_secs(1);
-
-/// How often dormant generations are looked through.
-const EXPIRY: Duration = Duration::from_secs(60);
-
 /// A descriptor stays open for so long after the last growth of what is acknowledged.
 const OPEN_TIME: Duration = Duration::from_secs(60);
 
@@ -34,20 +29,6 @@ const GONE_TIME: Duration = Duration::from_secs(5);
 
 /// After how long a copy is said to be one.
 const COPY_TOLD: Duration = Duration::from_secs(10);
-
-/// When it is due.
-#[derive(Debug)]
-pub(crate) struct Upkeep {
-    pub(crate) tick_due: Instant,
-    missing_due: Instant,
-    pub(crate) expiry_due: Instant,
-}
-
-impl Upkeep {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { tick_due: now, missing_due: now + MISSING, expiry_due: now + EXPIRY }
-    }
-}
 
 impl Tail {
     pub(crate) fn keep_up(&mut self) {

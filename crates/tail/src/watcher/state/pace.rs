@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Clock;
 use crate::ids::Id;
-use crate::{Clock, Tail};
 
 /// Hot files are looked at this often, where that is cheap enough.
 const HOT_PAUSE: Duration = Duration::from_micros(2500);
@@ -92,66 +92,62 @@ impl Pace {
         }
     }
 
+    /// The hot files, where a pass over them is due, and whether their paths are due too.
+    pub(crate) fn begin_pass(&mut self, now: Instant) -> Option<(Vec<Id>, bool)> {
+        if self.hot.is_empty() || now < self.hot_due {
+            return None;
+        }
+        self.has_pass = true;
+        let with_paths = now >= self.paths_due;
+        if with_paths {
+            self.paths_due = now + PATH_PAUSE;
+        }
+        let mut hot = std::mem::take(&mut self.hot);
+        hot.sort_unstable();
+        hot.dedup();
+        Some((hot, with_paths))
+    }
+
+    /// A pass is over; these are still hot, with those that got warm meanwhile.
+    pub(crate) fn end_pass(&mut self, mut hot: Vec<Id>) {
+        hot.append(&mut self.hot);
+        self.hot = hot;
+    }
+
+    /// The next files in turn, as many as it takes to be through in time. `all`: those that there
+    /// are, for a new turn.
+    pub(crate) fn next_in_turn(&mut self, now: Instant, all: impl FnOnce() -> Vec<Id>) -> Vec<Id> {
+        if self.turn.is_empty() {
+            if now < self.turn_began + self.turn_time {
+                return Vec::new();
+            }
+            self.turn_time = (self.turn_cost * TURN_SHARE).clamp(TURN_MIN, TURN_MAX);
+            (self.turn_began, self.turn_cost) = (now, Duration::ZERO);
+            self.turn = all();
+            self.turn_count = self.turn.len();
+        }
+        let passed = now.saturating_duration_since(self.turn_began);
+        let share = (passed.as_secs_f64() / self.turn_time.as_secs_f64()).min(1.0);
+        let left = (self.turn_count as f64 * (1.0 - share)) as usize;
+        let count = self.turn.len().saturating_sub(left).min(TURN_FILES_MAX);
+        self.turn.split_off(self.turn.len() - count)
+    }
+
+    /// Files in turn were looked at, since this CPU time.
+    pub(crate) fn spend(&mut self, started: Duration) {
+        self.turn_cost += self.cost_since(started);
+    }
+
+    pub(crate) fn cpu_time(&self) -> Duration {
+        (self.clock)()
+    }
+
     fn cost_since(&self, started: Duration) -> Duration {
-        (self.clock)().saturating_sub(started)
+        self.cpu_time().saturating_sub(started)
     }
 }
 
-impl Tail {
-    /// Looks at the hot files.
-    pub(crate) fn poll_hot(&mut self) {
-        if self.pace.hot.is_empty() || self.now < self.pace.hot_due {
-            return;
-        }
-        self.pace.has_pass = true;
-        let with_paths = self.now >= self.pace.paths_due;
-        if with_paths {
-            self.pace.paths_due = self.now + PATH_PAUSE;
-        }
-        let mut hot = std::mem::take(&mut self.pace.hot);
-        hot.sort_unstable();
-        hot.dedup();
-        hot.retain(|id| {
-            self.look_at_file(*id);
-            if with_paths {
-                self.look_at_path(*id);
-            }
-            self.files.get(*id).is_some_and(|file| self.now < file.since + HOT_TIME)
-        });
-        hot.append(&mut self.pace.hot);
-        self.pace.hot = hot;
-    }
-
-    /// Looks at the next files in turn.
-    pub(crate) fn poll_idle(&mut self) {
-        if self.pace.turn.is_empty() {
-            let pace = &mut self.pace;
-            if self.now < pace.turn_began + pace.turn_time {
-                return;
-            }
-            pace.turn_time = (pace.turn_cost * TURN_SHARE).clamp(TURN_MIN, TURN_MAX);
-            (pace.turn_began, pace.turn_cost) = (self.now, Duration::ZERO);
-            pace.turn = self.files.ids();
-            pace.turn_count = pace.turn.len();
-        }
-        let started = (self.pace.clock)();
-        // As many as it takes to be through in time.
-        let passed = self.now.saturating_duration_since(self.pace.turn_began);
-        let share = (passed.as_secs_f64() / self.pace.turn_time.as_secs_f64()).min(1.0);
-        let left = (self.pace.turn_count as f64 * (1.0 - share)) as usize;
-        let count = self.pace.turn.len().saturating_sub(left).min(TURN_FILES_MAX);
-        for _ in 0..count {
-            let Some(id) = self.pace.turn.pop() else { break };
-            self.look_at_path(id);
-            self.close_if_done(id);
-        }
-        self.pace.turn_cost += self.pace.cost_since(started);
-    }
-
-    /// A file that came while running is likely to grow; one that was there may be old.
-    pub(crate) fn warm_if_new(&mut self, id: Id) {
-        if !self.is_starting() {
-            self.pace.warm(id);
-        }
-    }
+/// Whether a file that grew at this time is hot.
+pub(crate) fn is_hot(since: Instant, now: Instant) -> bool {
+    now < since + HOT_TIME
 }

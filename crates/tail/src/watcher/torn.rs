@@ -2,20 +2,12 @@
 //! killed, the disk was full. Each is reported once for as long as it stays as it is.
 //! Nothing here is durable: after a restart it is reported again.
 
-use std::collections::HashMap;
-
-use crate::ids::Id;
-use crate::source::stat::Stat;
 use crate::{Event, Tail};
-
-/// Incomplete files, as they were when they were last looked at, and whether that was reported.
-#[derive(Debug, Default)]
-pub(crate) struct TornFiles(HashMap<Id, (Stat, bool)>);
 
 impl Tail {
     /// Reports those that have not changed since the last call.
     pub(crate) fn report_torn(&mut self) {
-        let mut before = std::mem::take(&mut self.unpacking.torn.0);
+        let mut before = std::mem::take(&mut self.unpacking.torn);
         for (id, file) in self.files.iter() {
             let is_stuck = file.compressed.as_ref().is_some_and(|compressed| compressed.is_stuck());
             let read = file.source.as_ref().and_then(|source| source.torn());
@@ -32,7 +24,7 @@ impl Tail {
                 }
                 _ => false,
             };
-            self.unpacking.torn.0.insert(id, (file.stat, was_told));
+            self.unpacking.torn.insert(id, (file.stat, was_told));
         }
     }
 }

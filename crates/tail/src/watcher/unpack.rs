@@ -3,22 +3,20 @@
 //! like that of a known generation, all of it is decompressed once, some of it a call.
 //! One that is incomplete, or beside which the plain file still lies, is not there yet.
 //! Nothing here is durable: what was done with is known again by its inode and its beginning.
-//! Not here: decompressing (`inflate.rs`), what is learned (`facts.rs`), the decision
-//! (`identity/rotation.rs`).
+//! Not here: how one is decompressed (`compressed/scan.rs`), what is learned
+//! (`compressed/facts.rs`), the decision (`identity/rotation.rs`).
 
-use std::collections::VecDeque;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use record::Anchor;
 
 use crate::compressed::facts::{
-    Compressed, Facts, Other, begin_alike, begins_alike, proof_start, told_len, unread,
+    Compressed, Facts, Other, begin_alike, begins_alike, told_len, unread,
 };
 use crate::compressed::format::{DECISIVE_BYTES, Format};
-use crate::compressed::inflate::{End, Inflater};
-use crate::compressed::torn::TornFiles;
+use crate::compressed::inflate::End;
+use crate::compressed::scan::{BLOCK_BYTES, Scan};
 use crate::identity::bytes::{Bytes, begin};
 use crate::identity::judge::Known;
 use crate::identity::relatives;
@@ -27,58 +25,11 @@ use crate::source::descriptor::Descriptor;
 use crate::source::stat::Stat;
 use crate::watcher::comparison::Positions;
 use crate::watcher::resolve::Origin;
-use crate::watcher::unknown::{Unknown, descriptor_of};
+use crate::watcher::state::unknowns::{Unknown, descriptor_of};
 use crate::{Event, SkipReason, Source, Tail};
 
 /// How much is decompressed in one call to learn what a file holds.
 const SCAN_BYTES_MAX: usize = 1 << 20;
-
-/// How much of it at a time.
-const BLOCK_BYTES: usize = 64 * 1024;
-
-/// A file that is being decompressed to learn what it holds.
-#[derive(Debug)]
-struct Scan {
-    id: Id,
-    family: Arc<Path>,
-    file: Arc<Descriptor>,
-    stat: Stat,
-    /// Only one scan at a time has come so far as to need it.
-    work: Option<Box<Work>>,
-    offset: u64,
-    places: Vec<(u64, Vec<u8>)>,
-    /// Offsets whose proofs are wanted, the next one last.
-    wanted: Vec<u64>,
-    compared: Vec<(Other, Option<Arc<Descriptor>>)>,
-    /// Those that were compared to their ends, which came first.
-    held: Vec<Other>,
-    proven: Vec<(Generation, Anchor)>,
-}
-
-/// The memory of a scan.
-#[derive(Debug)]
-struct Work {
-    inflater: Inflater,
-    block: Vec<u8>,
-    /// What a living generation holds in the same place.
-    other: Vec<u8>,
-}
-
-/// What is under way with compressed files.
-#[derive(Debug, Default)]
-pub(crate) struct Unpacking {
-    scans: VecDeque<Scan>,
-    /// Directories and families with a compressed file beside which the plain one lies.
-    waiting: Vec<(Arc<Path>, Arc<Path>)>,
-    pub(crate) torn: TornFiles,
-}
-
-impl Unpacking {
-    /// Whether nothing is being decompressed.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.scans.is_empty()
-    }
-}
 
 /// Files that are to be decided upon, each with its descriptor.
 type OpenFiles = Vec<(Id, Arc<Descriptor>)>;
@@ -363,42 +314,5 @@ impl Tail {
         for (_, family) in ready {
             self.queue(family);
         }
-    }
-}
-
-impl Work {
-    fn new(format: Format) -> Self {
-        let block = || vec![0; BLOCK_BYTES];
-        Self { inflater: Inflater::new(format), block: block(), other: block() }
-    }
-}
-
-impl Scan {
-    /// Decompresses a block; false at the end.
-    fn step(&mut self) -> io::Result<bool> {
-        let format = self.file.format().unwrap_or(Format::Gzip);
-        let Work { inflater, block, other } =
-            &mut **self.work.get_or_insert_with(|| Box::new(Work::new(format)));
-        let count = inflater.read(&**self.file, self.offset, block)?;
-        let end = self.offset + count as u64;
-        while let Some(&offset) = self.wanted.last().filter(|offset| **offset <= end) {
-            self.wanted.pop();
-            let start = proof_start(offset);
-            let mut proof = vec![0; (offset - start) as usize];
-            if inflater.read(&**self.file, start, &mut proof)? == proof.len() {
-                self.places.push((start, proof));
-            }
-        }
-        for (of, file) in &mut self.compared {
-            let Some(compared) = file.take() else { continue };
-            let read = compared.try_read(self.offset, &mut other[..count])?;
-            let is_same = other[..read] == block[..read];
-            if is_same && read < count {
-                self.held.push(*of);
-            }
-            *file = (is_same && read == count).then_some(compared);
-        }
-        self.offset = end;
-        Ok(count == block.len())
     }
 }
