@@ -25,6 +25,7 @@ pub use deliver::deliver;
 pub use delivery::at_risk::AtRisk;
 pub use delivery::delivery::{Delivery, DeliveryConfig};
 pub use delivery::queue::{FileReader, ReadyQueue, Tagger};
+pub use delivery::registry::Deliveries;
 pub use meter::counters::{Counter, Counters, First, LossReason};
 pub use meter::lag::{Behind, Lag, Marks};
 pub use meter::meter::Meter;

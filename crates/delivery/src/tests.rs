@@ -15,6 +15,7 @@ use spool::{Spool, Standing};
 
 use crate::clock::{Clock, Now};
 use crate::delivery::delivery::{Delivery, DeliveryConfig};
+use crate::delivery::registry::Deliveries;
 use crate::meter::counters::Counter;
 use crate::meter::meter::Meter;
 use crate::records::stdio::StdioRules;
@@ -166,7 +167,7 @@ impl World {
 
     /// What the spiller does when the agent stops and no file is at risk.
     fn clear(&self) {
-        let mut spiller = Spiller::new(self.stores.clone(), Vec::new(), 0);
+        let mut spiller = Spiller::new(self.stores.clone(), Deliveries::default(), 0);
         let _ = spill(&mut spiller, &self.shutdown);
     }
 }

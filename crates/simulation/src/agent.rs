@@ -25,7 +25,7 @@ use irontail::containers::ContainerInputs;
 use irontail::follow::input::Input;
 use irontail::follow::router::Router;
 use irontail::run::keep_checkpoint::Keeper;
-use irontail::start::{self, spooled::open_spool};
+use irontail::start::{self, Collected, spooled::open_spool};
 use irontail::status::Status;
 use record::{DeliveryKey, NodeId};
 use settings::{CommandLine, FirstStart, Parameters, Pipeline};
@@ -185,7 +185,11 @@ impl Agent {
         let tasks = deliveries.iter().flat_map(|d| (0..d.config.concurrency).map(|_| task(d)));
         Ok(Agent {
             tasks: tasks.collect(),
-            spiller: Spiller::new(stores.clone(), deliveries.clone(), PINNED_BYTES_MAX),
+            spiller: Spiller::new(
+                stores.clone(),
+                deliveries.iter().cloned().collect(),
+                PINNED_BYTES_MAX,
+            ),
             keeper: Keeper::new(Duration::from_secs(3), now.instant),
             first: Some(FirstLook::new(1)),
             look: Look::new(now.instant),
@@ -344,11 +348,10 @@ fn watched(
         rotated: Vec::new(),
         flush_timeout: FLUSH_TIMEOUT,
     };
-    let targets = [(0, target.clone())];
-    let own = [deliveries.to_vec()];
+    let targets = vec![target.clone()];
+    let collected = [Collected { targets, deliveries: deliveries.to_vec() }];
     let (open, checkpoint) = (&recovery.open, &stores.checkpoint);
-    let saved =
-        recovery.files.iter().map(|seen| start::saved(seen, open, &targets, checkpoint, &own));
+    let saved = recovery.files.iter().map(|seen| start::saved(seen, open, &collected, checkpoint));
     let mut options = tail::Options::new(stores.checkpoint.node_id());
     options.same_boot = recovery.same_boot;
     options.descriptors_max = DESCRIPTORS_MAX;
@@ -361,8 +364,8 @@ fn watched(
         descriptors: Arc::clone(&out.descriptors),
     };
     tail.mount("/".into(), Arc::new(tree));
-    let mut router =
-        Router::new(deliveries.to_vec(), Vec::new(), stores.clone(), Arc::clone(status));
+    let all = deliveries.iter().cloned().collect();
+    let mut router = Router::new(all, Vec::new(), stores.clone(), Arc::clone(status));
     let input = Input {
         deliveries: deliveries.to_vec(),
         tagging: Arc::new(tagging(&out.parameters)),

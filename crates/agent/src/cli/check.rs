@@ -34,18 +34,21 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<Vec<String>> {
     if plan.pipelines.is_empty() {
         writeln!(out, "no pipeline: nothing would be collected")?;
     }
-    let Matches { found: matches, unmatched } = tail::matches_now(&plan.targets, MATCHES_MAX);
+    let Matches { found: matches, unmatched } = tail::matches_now(&plan.host_files(), MATCHES_MAX);
     let own = own_files(plan);
     let containers = check_containers::Containers::look(plan);
-    for (index, pipeline) in plan.pipelines.iter().enumerate() {
+    for pipeline in &plan.pipelines {
         writeln!(out, "pipeline {} ({})", pipeline.name, pipeline.origin.display())?;
         print_flushers(pipeline, out)?;
         if let Some(containers) = &containers {
-            containers.print(plan, index, out)?;
+            containers.print(plan, &pipeline.name, out)?;
         }
-        let Some(target) = plan.targets.iter().find(|target| target.id == index) else { continue };
+        let mut targets = plan.targets.iter();
+        let Some(target) = targets.find(|target| target.pipeline == pipeline.name) else {
+            continue;
+        };
         let mut files = 0;
-        for found in matches.iter().filter(|found| found.target == target.id) {
+        for found in matches.iter().filter(|found| found.target == target.files.id) {
             let path = found.path.display();
             match &found.what {
                 Ok(_) if plan.outputs.contains(&found.path) || own.contains(&found.key) => {
@@ -62,7 +65,7 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<Vec<String>> {
         if files == 0 {
             writeln!(out, "  collects no file now")?;
         }
-        for (_, pattern) in unmatched.iter().filter(|(of, _)| *of == target.id) {
+        for (_, pattern) in unmatched.iter().filter(|(of, _)| *of == target.files.id) {
             writeln!(out, "  nothing matches {}", pattern.display())?;
         }
     }

@@ -53,16 +53,16 @@ impl Containers {
         self.notes.dedup();
     }
 
-    /// Prints what the pipeline at `index` would collect.
-    pub fn print(&self, plan: &Plan, index: usize, out: &mut dyn Write) -> io::Result<()> {
+    /// Prints what a pipeline would collect.
+    pub fn print(&self, plan: &Plan, pipeline: &str, out: &mut dyn Write) -> io::Result<()> {
         let mut count = 0;
         for (container, targets) in &self.found {
-            for target in targets.iter().filter(|target| target.key.0 == index) {
+            for target in targets.iter().filter(|target| target.key.pipeline == pipeline) {
                 count += 1;
                 writeln!(out, "  collects {}", sentence(container, target))?;
             }
         }
-        let Some(rule) = plan.rules.rules.iter().find(|rule| rule.pipeline == index) else {
+        let Some(rule) = plan.rules.rules.iter().find(|rule| rule.pipeline == pipeline) else {
             return Ok(());
         };
         if count == 0 {
@@ -80,7 +80,7 @@ impl Containers {
                  IncludeK8sLabel, ExcludeK8sLabel and ExternalK8sLabelTag do nothing for them"
             )?;
         }
-        let own = format!("{}: ", rule.name);
+        let own = format!("{}: ", rule.pipeline);
         for note in self.notes.iter().filter_map(|note| note.strip_prefix(&own)) {
             writeln!(out, "  note: {note}")?;
         }
@@ -90,7 +90,7 @@ impl Containers {
     /// Prints what belongs to no pipeline.
     pub fn print_rest(&self, plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         let names: Vec<String> =
-            plan.rules.rules.iter().map(|rule| format!("{}: ", rule.name)).collect();
+            plan.rules.rules.iter().map(|rule| format!("{}: ", rule.pipeline)).collect();
         let is_rest = |note: &&String| !names.iter().any(|name| note.starts_with(name));
         for note in self.notes.iter().filter(is_rest) {
             writeln!(out, "note: {note}")?;
@@ -109,7 +109,7 @@ fn sentence(container: &Container, target: &ContainerInput) -> String {
             _ => "standard output and standard error".to_owned(),
         },
     };
-    let asked = match target.key.1.as_str() {
+    let asked = match target.key.asked.as_str() {
         "" => String::new(),
         asked => format!(" (asked for by aliyun_logs_{asked})"),
     };

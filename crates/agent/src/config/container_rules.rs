@@ -1,7 +1,7 @@
 //! What the pipelines say of containers, compiled: which ones each takes, what of them, and how
 //! their records are tagged. Made once at the start; pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,17 +26,15 @@ pub struct Rules {
     pub rules: Vec<Rule>,
     /// What they ask for by name: nothing else is kept of a container's environment and labels.
     pub asked: Arc<AskedNames>,
-    /// Pipelines by name.
-    homes: BTreeMap<String, usize>,
+    /// The names of all pipelines.
+    homes: BTreeSet<String>,
 }
 
 /// What one pipeline says.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The pipeline, by its place in the plan.
-    pub pipeline: usize,
-    /// Its name.
-    pub name: String,
+    /// The pipeline's name.
+    pub pipeline: String,
     /// Which containers.
     pub filters: Filters,
     /// Their tags.
@@ -131,9 +129,9 @@ impl Rules {
     pub fn new(pipelines: &[Pipeline]) -> Result<Self, Vec<String>> {
         let (mut rules, mut errors) = (Self::default(), Vec::new());
         let mut asked = AskedNames::default();
-        for (index, pipeline) in pipelines.iter().enumerate() {
-            rules.homes.insert(pipeline.name.clone(), index);
-            match Rule::new(index, pipeline, &mut asked) {
+        for pipeline in pipelines {
+            rules.homes.insert(pipeline.name.clone());
+            match Rule::new(pipeline, &mut asked) {
                 Ok(rule) => rules.rules.extend(rule),
                 Err(error) => errors.push(format!("{}: {error}", pipeline.origin.display())),
             }
@@ -150,10 +148,10 @@ impl Rules {
     /// Where goes what a container's environment asks for under `name`: to the pipeline of that
     /// name, else to the one called `aliyun_logs`, else to the only one that collects from
     /// containers.
-    pub fn home(&self, name: &str) -> Option<usize> {
-        let named = [name, ENV_HOME].iter().find_map(|name| self.homes.get(*name)).copied();
-        named.or(match &self.rules[..] {
-            [only] => Some(only.pipeline),
+    pub fn home(&self, name: &str) -> Option<&str> {
+        let named = [name, ENV_HOME].iter().find_map(|name| self.homes.get(*name));
+        named.map(String::as_str).or(match &self.rules[..] {
+            [only] => Some(&only.pipeline),
             _ => None,
         })
     }
@@ -161,11 +159,7 @@ impl Rules {
 
 impl Rule {
     /// The rule of one pipeline; what it asks for is added to `asked`.
-    fn new(
-        index: usize,
-        pipeline: &Pipeline,
-        asked: &mut AskedNames,
-    ) -> Result<Option<Self>, container::Error> {
+    fn new(pipeline: &Pipeline, asked: &mut AskedNames) -> Result<Option<Self>, container::Error> {
         let (what, names, selection) = match &pipeline.input {
             Input::File(input) => {
                 let Some(selection) = &input.containers else { return Ok(None) };
@@ -190,8 +184,7 @@ impl Rule {
             || !filters.exclude_k8s_label.is_empty()
             || !tags.external_k8s_label.is_empty();
         Ok(Some(Self {
-            pipeline: index,
-            name: pipeline.name.clone(),
+            pipeline: pipeline.name.clone(),
             filters: Filters::compile(&filters)?,
             tags,
             what,
@@ -245,13 +238,20 @@ fn tag_rules(names: &TagNames, selection: &ContainerSelection) -> TagRules {
 /// Rules out of the pipelines of a directory's worth of documents, for tests.
 #[cfg(test)]
 pub fn of_documents(documents: &[(&str, serde_json::Value)]) -> Rules {
+    Rules::new(&pipelines_of(documents)).unwrap()
+}
+
+/// The pipelines of these documents.
+#[cfg(test)]
+pub fn pipelines_of(documents: &[(&str, serde_json::Value)]) -> Vec<Pipeline> {
     let dir = tempfile::tempdir().unwrap();
     #[allow(clippy::disallowed_methods)] // the files that it reads
     for (name, document) in documents {
         std::fs::write(dir.path().join(format!("{name}.json")), document.to_string()).unwrap();
     }
     let none = std::path::Path::new("/nowhere");
-    let loaded = settings::load(&[dir.path().to_owned()], none, dir.path(), &flusher::DESTINATIONS);
+    let plugins = crate::config::plugins::PLUGINS;
+    let loaded = settings::load(&[dir.path().to_owned()], none, dir.path(), plugins);
     assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
-    Rules::new(&loaded.pipelines).unwrap()
+    loaded.pipelines
 }

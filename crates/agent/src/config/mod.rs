@@ -2,8 +2,10 @@
 //! sent. Nothing here runs.
 
 pub mod container_rules;
+pub mod diff;
 pub mod node;
 pub mod plan;
 pub mod plugins;
 pub mod saved_pipelines;
+pub mod target_ids;
 pub mod translate;

@@ -11,6 +11,7 @@ use crate::args::{CollectArgs, RunArgs};
 use crate::config::container_rules::Rules;
 use crate::config::plugins::PLUGINS;
 use crate::config::saved_pipelines;
+use crate::config::target_ids::TargetIds;
 use crate::config::translate::file_input;
 
 /// Parameters and pipelines that fit together.
@@ -19,8 +20,10 @@ pub struct Plan {
     pub parameters: Parameters,
     /// The pipelines to run.
     pub pipelines: Vec<Pipeline>,
-    /// What those collect that collect files of the host; ids are places in `pipelines`.
-    pub targets: Vec<tail::Target>,
+    /// What those collect that collect files of the host.
+    pub targets: Vec<HostTarget>,
+    /// Where further targets get their ids.
+    pub target_ids: TargetIds,
     /// What those say of containers that collect from them.
     pub rules: Rules,
     /// Files that this process writes, as far as the plan tells.
@@ -34,6 +37,21 @@ pub struct Plan {
     pub recalled: Option<String>,
     /// Sentences for the log.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Files of the host that are collected.
+    pub fn host_files(&self) -> Vec<tail::Target> {
+        self.targets.iter().map(|target| target.files.clone()).collect()
+    }
+}
+
+/// Files of the host that a pipeline collects.
+pub struct HostTarget {
+    /// The name of the pipeline.
+    pub pipeline: String,
+    /// The files.
+    pub files: tail::Target,
 }
 
 /// Looks a variable of the environment up.
@@ -119,10 +137,10 @@ fn parameters(command_line: &CommandLine) -> Result<Parameters, Vec<String>> {
 
 fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
     let mut errors = texts(&loaded.errors);
-    let mut targets = Vec::new();
-    for (id, pipeline) in loaded.pipelines.iter().enumerate() {
-        match target(id, pipeline) {
-            Ok(target) => targets.extend(target.filter(|_| !pipeline.needs_containers())),
+    let (mut targets, target_ids) = (Vec::new(), TargetIds::default());
+    for pipeline in &loaded.pipelines {
+        match target(&target_ids, pipeline) {
+            Ok(target) => targets.extend(target),
             Err(error) => errors.push(format!("{}: {error}", pipeline.origin.display())),
         }
     }
@@ -141,6 +159,7 @@ fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
         parameters,
         pipelines,
         targets,
+        target_ids,
         rules,
         outputs,
         disabled,
@@ -150,15 +169,15 @@ fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
     })
 }
 
-fn target(id: usize, pipeline: &Pipeline) -> Result<Option<tail::Target>, tail::Error> {
+fn target(ids: &TargetIds, pipeline: &Pipeline) -> Result<Option<HostTarget>, tail::Error> {
     let Some(input) = file_input(pipeline) else { return Ok(None) };
     let depth = input.max_dir_search_depth.map_or(-1, i64::from);
     let patterns = input.paths.iter().map(|path| Pattern::parse(path.as_str(), depth));
     let texts = |list: &[settings::ExcludePattern]| -> Vec<String> {
         list.iter().map(|pattern| pattern.as_str().to_owned()).collect()
     };
-    Ok(Some(tail::Target {
-        id,
+    let files = tail::Target {
+        id: ids.next(),
         patterns: patterns.collect::<Result<_, _>>()?,
         excludes: Excludes::parse(
             &texts(&input.exclude_file_paths),
@@ -171,7 +190,10 @@ fn target(id: usize, pipeline: &Pipeline) -> Result<Option<tail::Target>, tail::
             .map(|pattern| RotatedPattern::parse(pattern.as_str()))
             .collect::<Result<_, _>>()?,
         flush_timeout: input.flush_timeout,
-    }))
+    };
+    // Those of containers are made for each container.
+    let is_of_host = !pipeline.needs_containers();
+    Ok(is_of_host.then(|| HostTarget { pipeline: pipeline.name.clone(), files }))
 }
 
 fn outputs(pipelines: &[Pipeline]) -> Vec<PathBuf> {
@@ -193,10 +215,12 @@ fn without_links(path: &Path) -> Option<PathBuf> {
 fn own_outputs(plan: &Plan) -> Vec<String> {
     let mut errors = Vec::new();
     for target in &plan.targets {
-        let pipeline = &plan.pipelines[target.id];
+        let HostTarget { pipeline, files } = target;
+        let mut pipelines = plan.pipelines.iter();
+        let Some(pipeline) = pipelines.find(|one| one.name == *pipeline) else { continue };
         for output in &plan.outputs {
-            let matched = target.patterns.iter().any(|pattern| pattern.matches(output));
-            if matched && !target.excludes.matches(output) {
+            let matched = files.patterns.iter().any(|pattern| pattern.matches(output));
+            if matched && !files.excludes.matches(output) {
                 errors.push(format!(
                     "{}: inputs[0].FilePaths: matches {}, which a flusher_file writes; name \
                      another FilePath, or exclude it with ExcludeFilePaths",

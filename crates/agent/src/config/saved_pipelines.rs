@@ -11,12 +11,22 @@ use std::path::{Path, PathBuf};
 use disk::Disk;
 use settings::{Error, Loaded, Pipeline, Saved, read_saved, save};
 
+use crate::config::diff::{PipelineChange, diff};
 use crate::config::plugins::PLUGINS;
 
 /// Headers and paths that operators wrote are nobody else's business.
 const MODE: u32 = 0o600;
 /// More is not read: pipelines of a thousand containers have a tenth of it.
 const SAVED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What was saved before.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Pipelines, which are others now.
+    Changed(Vec<PipelineChange>),
+    /// Those of iLogtail: where they are now.
+    Ilogtail(String),
+}
 
 /// What to run in place of sources of which some cannot be read now, with a sentence for the log.
 /// `None` where something else is wrong with them, or where nothing was saved.
@@ -43,8 +53,8 @@ pub fn recall(path: &Path, loaded: &Loaded, working_dir: &Path) -> Option<(Loade
     Some((saved, note))
 }
 
-/// Saves the pipelines where they differ from what is saved. Returns a sentence for the log if
-/// another agent's file had to make room.
+/// Saves the pipelines where they differ from what is saved. Returns what the log is to say of what
+/// was there before.
 ///
 /// # Errors
 /// A sentence: the file cannot be written, or is nobody's that is known.
@@ -52,31 +62,33 @@ pub fn keep(
     disk: &dyn Disk,
     path: &Path,
     pipelines: &[Pipeline],
-) -> Result<Option<String>, String> {
+) -> Result<Option<Before>, String> {
     let failed = |error: io::Error| format!("{}: {error}", path.display());
     let text = save(pipelines);
-    let mut note = None;
+    let mut before = None;
     if disk.stat(path).map_err(failed)?.is_some_and(|stat| stat.len > 0) {
         let there = disk.read_within(path, SAVED_BYTES_MAX).map_err(failed)?;
         if there == text.as_bytes() {
             return Ok(None);
         }
         match read_saved(path, &String::from_utf8_lossy(&there), Path::new("/"), PLUGINS) {
-            Ok(Saved::Ours(_)) => {}
+            Ok(Saved::Ours(saved)) => {
+                before = Some(Before::Changed(diff(&saved.pipelines, pipelines)));
+            }
             Ok(Saved::Ilogtail) => {
                 let beside = keep_beside(disk, path, &there).map_err(failed)?;
-                note = Some(format!(
+                before = Some(Before::Ilogtail(format!(
                     "{} was iLogtail's and is kept as {}; its pipelines do not run here: write \
                      them as inputs and flushers",
                     path.display(),
                     beside.display()
-                ));
+                )));
             }
             Err(error) => return Err(error.to_string()),
         }
     }
     disk.replace(path, MODE, &mut |out| out.write_all(text.as_bytes())).map_err(failed)?;
-    Ok(note)
+    Ok(before)
 }
 
 /// Copies iLogtail's file beside itself, durably, before ours takes the name. An older copy of
@@ -137,7 +149,9 @@ mod tests {
         let before = inode();
         assert_eq!(keep(&disk, path, &first), Ok(None));
         assert_eq!(inode(), before, "nothing is written");
-        assert_eq!(keep(&disk, path, &second), Ok(None));
+        let Ok(Some(Before::Changed(changes))) = keep(&disk, path, &second) else { panic!() };
+        let said: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(said, [format!("{}: changed (inputs)", second[0].name)]);
         assert_eq!(read(&disk, PATH), save(&second));
     }
 
@@ -152,7 +166,8 @@ mod tests {
         };
         let disk = prepared(0);
         let begin = disk.operations();
-        let note = keep(&disk, Path::new(PATH), &pipelines("/a")).unwrap().unwrap();
+        let kept = keep(&disk, Path::new(PATH), &pipelines("/a")).unwrap();
+        let Some(Before::Ilogtail(note)) = kept else { panic!("{kept:?}") };
         assert!(note.contains(".ilogtail"), "{note}");
         for (number, seed) in (begin..=disk.operations()).flat_map(|n| (0..20).map(move |s| (n, s)))
         {

@@ -5,7 +5,7 @@
 //! is looked at, so that saved files of containers are found where they were. Nothing here is
 //! durable. Not here: what follows from a change (`reconcile.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use settings::FirstStart;
 use tail::{Excludes, Pattern, RotatedPattern, Tail, Tree};
 
 use crate::config::container_rules::Rules;
+use crate::config::target_ids::TargetIds;
 use crate::config::translate::Tagging;
 use crate::containers::select::escaped;
 use crate::containers::{
@@ -44,7 +45,7 @@ pub struct ContainerInputs {
     reconciler: Reconciler,
     notices: Receiver<ContainerEvent>,
     host: HostRoot,
-    homes: Vec<PipelineInputs>,
+    homes: HashMap<String, PipelineInputs>,
     /// What is to be done as soon as there is a tail.
     actions: Vec<Action>,
     is_listed: bool,
@@ -54,31 +55,31 @@ pub struct ContainerInputs {
 impl ContainerInputs {
     /// Containers of an agent whose pipelines want none.
     pub fn none() -> Self {
-        let host = HostRoot::at("/");
+        let (host, ids) = (HostRoot::at("/"), TargetIds::default());
         let reconciler =
-            Reconciler::new(Rules::default(), host.clone(), OwnContainer::default(), usize::MAX);
+            Reconciler::new(Rules::default(), host.clone(), OwnContainer::default(), ids);
         Self {
             reconciler,
             notices: never(),
             host,
-            homes: Vec::new(),
+            homes: HashMap::new(),
             actions: Vec::new(),
             is_listed: true,
             orders: Arc::default(),
         }
     }
 
-    /// Containers that `notices` tell of; ids of their targets begin with `first_id`. `orders`
-    /// go to the saver of the map.
+    /// Containers that `notices` tell of, and whose targets get these ids. `orders` go to the
+    /// saver of the map.
     pub fn new(
         rules: Rules,
         host: HostRoot,
         notices: Receiver<ContainerEvent>,
-        first_id: usize,
+        ids: TargetIds,
         orders: Arc<SaverOrders>,
     ) -> Self {
-        let reconciler = Reconciler::new(rules, host.clone(), OwnContainer::detect(), first_id);
-        let (homes, actions) = (Vec::new(), Vec::new());
+        let reconciler = Reconciler::new(rules, host.clone(), OwnContainer::detect(), ids);
+        let (homes, actions) = (HashMap::new(), Vec::new());
         Self { reconciler, notices, host, homes, actions, is_listed: false, orders }
     }
 
@@ -126,12 +127,12 @@ impl ContainerInputs {
         }
     }
 
-    /// The targets that are known so far, each with its pipeline.
-    pub fn targets(&self) -> Vec<(usize, tail::Target)> {
+    /// The targets that are known so far, each with the name of its pipeline.
+    pub fn targets(&self) -> Vec<(&str, tail::Target)> {
         let removed: BTreeSet<usize> = self.actions.iter().filter_map(removed).collect();
         let added = self.actions.iter().filter_map(|action| match action {
             Action::Add { id, wanted, .. } if !removed.contains(id) => {
-                Some((wanted.key.0, target(*id, wanted).ok()?))
+                Some((&*wanted.key.pipeline, target(*id, wanted).ok()?))
             }
             _ => None,
         });
@@ -142,7 +143,7 @@ impl ContainerInputs {
     /// are not there any more are said to be missing.
     pub fn enter(
         &mut self,
-        homes: Vec<PipelineInputs>,
+        homes: HashMap<String, PipelineInputs>,
         saved: &[FileSeen],
         tail: &mut Tail,
         router: &mut Router,
@@ -250,13 +251,13 @@ impl ContainerInputs {
     }
 
     fn input(&self, wanted: &ContainerInput, container: &str) -> Option<Input> {
-        let home = self.homes.get(wanted.key.0)?;
+        let home = self.homes.get(&wanted.key.pipeline)?;
         let output = wanted.stdio.as_ref().map(|(rules, multiline)| RecordFormat {
             output: Some((*rules, container.to_owned())),
             multiline: multiline.clone(),
             ..RecordFormat::default()
         });
-        let is_asked = !wanted.key.1.is_empty();
+        let is_asked = !wanted.key.asked.is_empty();
         let tagging = if is_asked { home.tagging.asked() } else { home.tagging.clone() };
         let tagging = tagging.of_container(&wanted.root, wanted.tags.clone(), output);
         Some(Input {

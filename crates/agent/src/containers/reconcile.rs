@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use container::{Change, Container, HostRoot, OwnContainer, State};
 
 use crate::config::container_rules::Rules;
+use crate::config::target_ids::TargetIds;
 use crate::containers::select::Key;
 use crate::containers::{ContainerInput, select};
 
@@ -62,7 +63,7 @@ pub struct Reconciler {
     rules: Rules,
     host: HostRoot,
     own: OwnContainer,
-    next_id: usize,
+    ids: TargetIds,
     active: BTreeMap<String, Active>,
     /// How many containers are seen at a path: those of a pod may share a directory of output.
     mounts: HashMap<PathBuf, usize>,
@@ -87,13 +88,13 @@ struct Held {
 }
 
 impl Reconciler {
-    /// Nothing known yet. Ids of targets begin with `first_id`.
-    pub fn new(rules: Rules, host: HostRoot, own: OwnContainer, first_id: usize) -> Self {
+    /// Nothing known yet.
+    pub fn new(rules: Rules, host: HostRoot, own: OwnContainer, ids: TargetIds) -> Self {
         Self {
             rules,
             host,
             own,
-            next_id: first_id,
+            ids,
             active: BTreeMap::new(),
             mounts: HashMap::new(),
             said: HashSet::new(),
@@ -267,8 +268,7 @@ impl Reconciler {
         container: String,
         actions: &mut Vec<Action>,
     ) -> usize {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.ids.next();
         actions.push(Action::Add { id, wanted: Box::new(wanted.clone()), container });
         id
     }
@@ -309,7 +309,9 @@ mod tests {
         let flushers = json!([{ "Type": "flusher_blackhole" }]);
         let stdio = json!({ "Type": "input_container_stdio" });
         let rules = of_documents(&[("out", json!({ "inputs": [stdio], "flushers": flushers }))]);
-        Reconciler::new(rules, HostRoot::at("/"), OwnContainer::default(), 10)
+        let ids = TargetIds::default();
+        (0..10).for_each(|id| assert_eq!(ids.next(), id));
+        Reconciler::new(rules, HostRoot::at("/"), OwnContainer::default(), ids)
     }
 
     fn container(state: State) -> Container {

@@ -12,9 +12,15 @@ use crate::config::container_rules::{Files, InputKind, Rules};
 use crate::containers::CONTAINERS;
 use delivery::stdio::StdioRules;
 
-/// Which target of a container it is: the pipeline, and the name under which the container's
-/// environment asks for it (empty where the pipeline's own input does).
-pub type Key = (usize, String);
+/// Which target of a container it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The name of the pipeline.
+    pub pipeline: String,
+    /// The name under which the container's environment asks for it; empty where the pipeline's
+    /// own input does.
+    pub asked: String,
+}
 
 /// Something that is collected of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,15 +69,15 @@ pub fn select(
     for rule in &rules.rules {
         match rule.filters.verdict(container) {
             Verdict::Match => {
-                let key = (rule.pipeline, String::new());
+                let key = Key { pipeline: rule.pipeline.clone(), asked: String::new() };
                 let tags = rule.tags.tags(container);
                 match target(host, container, key, &rule.what, tags) {
                     Ok(wanted) => found.extend(wanted),
-                    Err(note) => notes.push(format!("{}: {note}", rule.name)),
+                    Err(note) => notes.push(format!("{}: {note}", rule.pipeline)),
                 }
             }
             verdict @ Verdict::Unknown(_) => {
-                notes.push(format!("{}: {}", rule.name, verdict.explain(container)));
+                notes.push(format!("{}: {}", rule.pipeline, verdict.explain(container)));
             }
             Verdict::NoMatch(_) => {}
         }
@@ -112,7 +118,8 @@ fn requested_by_env(
         };
         let mut tags = TagRules::default().tags(container);
         tags.extend(asked.tags);
-        match target(host, container, (pipeline, asked.name), &what, tags) {
+        let key = Key { pipeline: pipeline.to_owned(), asked: asked.name };
+        match target(host, container, key, &what, tags) {
             Ok(wanted) => found.extend(wanted),
             Err(note) => notes.push(note),
         }
@@ -277,27 +284,28 @@ mod tests {
         assert_eq!(stdio.paths, ["/c-json.log"]);
         let rules = StdioRules { stderr: false, ..StdioRules::ALL };
         assert_eq!(stdio.stdio, Some((rules, None)));
-        assert_eq!((files.key.0, stdio.key.0), (0, 1));
+        assert_eq!([&*files.key.pipeline, &*stdio.key.pipeline], ["a_files", "b_stdout"]);
     }
 
     #[test]
     fn what_is_not_collected_by_table() {
-        let keys = |container: &Container| -> (Vec<usize>, usize) {
+        let keys = |container: &Container| -> (Vec<String>, usize) {
             let (found, notes) = of(container);
-            (found.iter().map(|wanted| wanted.key.0).collect(), notes.len())
+            (found.into_iter().map(|wanted| wanted.key.pipeline).collect(), notes.len())
         };
         let plain = container(&[]);
         let sandbox = K8s { sandbox: true, ..K8s::default() };
         let cases = [
-            (plain.clone(), vec![1], 0),
+            (plain.clone(), vec!["b_stdout"], 0),
             // Who told of it does not know its environment.
-            (Container { env: None, ..plain.clone() }, vec![1], 1),
+            (Container { env: None, ..plain.clone() }, vec!["b_stdout"], 1),
             (Container { k8s: Some(sandbox), ..plain.clone() }, vec![], 0),
             (Container { log_path: None, ..plain.clone() }, vec![], 1),
             (Container { log_path: None, state: State::Created, ..plain.clone() }, vec![], 0),
             (Container { log_driver: LogDriver::Other("syslog".into()), ..plain }, vec![], 1),
         ];
         for (container, expected, notes) in cases {
+            let expected = expected.into_iter().map(str::to_owned).collect();
             assert_eq!(keys(&container), (expected, notes), "{container:?}");
         }
     }
@@ -312,7 +320,7 @@ mod tests {
         ]);
         let (found, notes) = of(&asks);
         let [_, files] = &found[..] else { panic!("{found:?}") };
-        assert_eq!(files.key, (1, "b_stdout".into()));
+        assert_eq!((&*files.key.pipeline, &*files.key.asked), ("b_stdout", "b_stdout"));
         assert_eq!(files.paths, ["/app/*.log"]);
         assert_eq!(files.tags.last(), Some(&("team".into(), "a".into())));
         assert_eq!(notes.len(), 2, "{notes:?}");
@@ -321,9 +329,9 @@ mod tests {
         let flushers = json!([{ "Type": "flusher_blackhole" }]);
         let document = json!({ "inputs": [stdio], "flushers": flushers });
         let only = of_documents(&[("all", document.clone())]);
-        assert_eq!(only.home("other"), Some(0));
+        assert_eq!(only.home("other"), Some("all"));
         let two = of_documents(&[("a", document.clone()), ("aliyun_logs", document)]);
-        assert_eq!((two.home("a"), two.home("other")), (Some(0), Some(1)));
+        assert_eq!((two.home("a"), two.home("other")), (Some("a"), Some("aliyun_logs")));
         assert_eq!(rules().home("other"), None);
     }
 

@@ -46,7 +46,7 @@ impl Router {
     }
 
     pub(super) fn complete(&self, deliveries: &[DeliveryKey]) -> Result<(), Stop> {
-        for delivery in self.deliveries.iter().filter(|d| deliveries.contains(&d.config.key)) {
+        for delivery in deliveries.iter().filter_map(|key| self.deliveries.get(*key)) {
             self.stores.persist(&delivery.meter, |c| c.baseline_complete(delivery.config.key))?;
         }
         Ok(())

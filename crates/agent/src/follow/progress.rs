@@ -88,12 +88,12 @@ impl Router {
     pub fn count_vanished(&mut self, tail: &Tail) -> Result<(), Stop> {
         let now = self.stores.clock.now().instant;
         let may_be_unseen = |seen: &FileSeen| tail.may_be_unseen(seen);
-        self.vanished.count_due(&self.stores, &self.deliveries, now, may_be_unseen)
+        self.vanished.count_due(&self.stores, &self.deliveries.now(), now, may_be_unseen)
     }
 
     fn show_lag(&self, behind: &HashMap<DeliveryKey, Behind>) {
         let waiting = self.stores.spool.waiting();
-        for delivery in &self.deliveries {
+        for delivery in &*self.deliveries.now() {
             let key = delivery.config.key;
             let spooled_bytes = waiting.get(&key).map_or(0, |waiting| waiting.bytes);
             let files = behind.get(&key).copied().unwrap_or_default();

@@ -19,7 +19,7 @@ use crate::follow::unreadable_log::UnreadableLog;
 use crate::follow::vanished::{self, Vanished};
 use crate::status::Status;
 use crate::status::readiness::Condition;
-use delivery::Delivery;
+use delivery::{Deliveries, Delivery};
 use delivery::{First, LossReason};
 use delivery::{Stop, Stores};
 
@@ -27,7 +27,7 @@ use delivery::{Stop, Stores};
 pub struct Router {
     /// By the tail's targets.
     pub(super) inputs: HashMap<usize, Arc<Input>>,
-    pub(super) deliveries: Vec<Arc<Delivery>>,
+    pub(super) deliveries: Deliveries,
     pub(super) first_starts: FirstStarts,
     pub(super) foreign: Vec<ForeignFile>,
     pub(super) stores: Stores,
@@ -48,7 +48,7 @@ pub struct Router {
 impl Router {
     /// Nothing followed yet, for nobody.
     pub fn new(
-        deliveries: Vec<Arc<Delivery>>,
+        deliveries: Deliveries,
         foreign: Vec<ForeignFile>,
         stores: Stores,
         status: Arc<Status>,
@@ -90,8 +90,10 @@ impl Router {
                 let complete = self.first_starts.searched(target);
                 self.complete(&complete)?;
             }
-            Event::Cut(cut) => vanished::cut(&self.stores, &self.deliveries, &cut)?,
-            Event::Missing(seen) => vanished::missing(&self.stores, &self.deliveries, &seen)?,
+            Event::Cut(cut) => vanished::cut(&self.stores, &self.deliveries.now(), &cut)?,
+            Event::Missing(seen) => {
+                vanished::missing(&self.stores, &self.deliveries.now(), &seen)?;
+            }
             Event::Closed(source) => self.forget(&source)?,
             Event::Gone { uid, generation, last } => self.drop_file(uid, generation, last)?,
             Event::Skipped { path, reason } => {

@@ -169,7 +169,7 @@ fn no_client_ends_the_receiver() {
 #[test]
 fn an_end_of_a_thread_that_was_not_asked_for_ends_the_endpoint_with_an_error() {
     let interrupts = Interrupts::begin().unwrap();
-    interrupts.ends.clone().watch("receive".into(), || Err("no sockets".into()));
+    interrupts.ends.clone().watch("receive".into(), || Err("no sockets".to_owned().into()));
     let endpoint = Endpoint::listen("127.0.0.1:0", Desk::new(Store::print())).unwrap();
     let error = endpoint.serve(&interrupts).unwrap_err();
     assert!(error.is_end());

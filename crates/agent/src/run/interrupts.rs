@@ -70,10 +70,17 @@ impl Interrupts {
     /// Waits until the agent has to stop, at most for `limit`.
     pub fn wait(&self, limit: Option<Duration>) -> Option<Reason> {
         let over = limit.map_or_else(never, after);
-        crossbeam::select! {
-            recv(self.signals) -> name => name.ok().map(|name| Reason::Asked(name.to_owned())),
-            recv(self.ended) -> end => end.ok().map(|end| Reason::Failed(sentence(&end))),
-            recv(over) -> _ => None,
+        loop {
+            crossbeam::select! {
+                recv(self.signals) -> name => {
+                    return name.ok().map(|name| Reason::Asked(name.to_owned()));
+                }
+                recv(self.ended) -> end => match end {
+                    Ok(end) if end.how == How::Told => log::info!("{}", sentence(&end)),
+                    end => return end.ok().map(|end| Reason::Failed(sentence(&end))),
+                },
+                recv(over) -> _ => return None,
+            }
         }
     }
 
@@ -109,6 +116,7 @@ pub fn sentence(end: &End) -> String {
     let End { thread, how } = end;
     match how {
         How::Returned => format!("{thread} ended, and nobody had asked for it"),
+        How::Told => format!("{thread} ended as it was told"),
         How::Failed(reason) => format!("{thread} ended: {reason}"),
         How::Panicked(words) => {
             format!("{thread} panicked, which is a fault of irontail, please report it: {words}")
@@ -157,6 +165,7 @@ mod tests {
     fn each_kind_of_end_is_told_by_thread_and_cause() {
         let said = |how| sentence(&End { thread: "spill".into(), how });
         assert_eq!(said(How::Returned), "spill ended, and nobody had asked for it");
+        assert_eq!(said(How::Told), "spill ended as it was told");
         assert_eq!(said(How::Failed("no disk".into())), "spill ended: no disk");
         let panicked = said(How::Panicked("index out of bounds".into()));
         assert!(panicked.starts_with("spill panicked"), "{panicked}");

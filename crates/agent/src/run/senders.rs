@@ -1,13 +1,15 @@
 //! The threads that send: the senders of every delivery, the spiller, and the thread that keeps what
 //! they journal. Not here: what they do (`delivery`), when the agent stops (`supervise.rs`).
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use delivery::threads::ends::Ends;
-use delivery::threads::spawn::spawn_loop;
-use delivery::{Delivery, Sender, Shutdown, Spiller, Stop, Stores, deliver, spill};
+use delivery::threads::ends::{Ends, How};
+use delivery::threads::spawn::{Flag, spawn_loop};
+use delivery::{Deliveries, Delivery, Sender, Shutdown, Spiller, Stop, Stores, deliver, spill};
+use record::DeliveryKey;
 
 use crate::run::keep_checkpoint::keep_checkpoint;
 use crate::run::state_watch::StateDirs;
@@ -16,7 +18,7 @@ use crate::status::Status;
 /// What the threads work on.
 #[derive(Clone)]
 pub struct Senders {
-    pub deliveries: Vec<Arc<Delivery>>,
+    pub deliveries: Deliveries,
     pub stores: Stores,
     pub shutdown: Shutdown,
     pub status: Arc<Status>,
@@ -24,6 +26,8 @@ pub struct Senders {
     pub dump_interval: Duration,
     /// Locked until the last clone goes.
     pub state_dirs: Arc<Mutex<StateDirs>>,
+    /// What ends the senders of each delivery that has some.
+    pub running: Arc<Mutex<HashMap<DeliveryKey, Flag>>>,
 }
 
 impl Senders {
@@ -34,7 +38,7 @@ impl Senders {
             let mut spiller = Spiller::new(stores, deliveries, pinned_bytes_max);
             // What it could not save is still open in the journal, and was reported there.
             match spill(&mut spiller, &shutdown) {
-                Err(Stop::Broken(reason)) => Err(reason),
+                Err(Stop::Broken(reason)) => Err(How::Failed(reason)),
                 _ => Ok(()),
             }
         })
@@ -52,23 +56,66 @@ impl Senders {
         .map(drop)
     }
 
-    /// Starts the senders.
-    pub fn start(&self, ends: &Ends) -> io::Result<()> {
-        for delivery in &self.deliveries {
-            for _ in 0..delivery.config.concurrency {
-                self.start_sender(delivery.clone(), ends)?;
+    /// Shows the meters of all deliveries.
+    pub fn show_meters(&self) {
+        let meters = self.deliveries.now().iter().map(|delivery| delivery.meter.clone()).collect();
+        *self.status.meters.lock().expect("no holder panics") = meters;
+    }
+
+    /// Starts the senders of all deliveries.
+    pub fn start_all(&self, ends: &Ends) -> io::Result<()> {
+        self.deliveries.now().iter().try_for_each(|delivery| self.start(delivery, ends))
+    }
+
+    /// Starts the senders of a delivery.
+    pub fn start(&self, delivery: &Arc<Delivery>, ends: &Ends) -> io::Result<()> {
+        let mut flag = Flag::new();
+        let shutdown = Shutdown { stop: flag.raised(), ..self.shutdown.clone() };
+        {
+            // Under the lock: a stop of the agent is seen here, or sees the flag.
+            let mut running = self.running();
+            if self.shutdown.stop.is() {
+                flag.raise();
             }
+            running.insert(delivery.config.key, flag);
+        }
+        for _ in 0..delivery.config.concurrency {
+            self.start_sender(delivery.clone(), shutdown.clone(), ends)?;
         }
         Ok(())
     }
 
-    fn start_sender(&self, delivery: Arc<Delivery>, ends: &Ends) -> io::Result<()> {
+    /// Ends the senders of a delivery as a stop of the agent does: each is done with what it has in
+    /// hand first, and what is left without an answer stays in the journal.
+    pub fn stop(&self, key: DeliveryKey) {
+        if let Some(mut flag) = self.running().remove(&key) {
+            flag.raise();
+        }
+    }
+
+    /// Ends the senders of all deliveries. The agent's own stop is raised before.
+    pub fn stop_all(&self) {
+        self.deliveries.now().iter().for_each(|delivery| self.stop(delivery.config.key));
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<DeliveryKey, Flag>> {
+        self.running.lock().expect("no holder panics")
+    }
+
+    fn start_sender(
+        &self,
+        delivery: Arc<Delivery>,
+        shutdown: Shutdown,
+        ends: &Ends,
+    ) -> io::Result<()> {
         let what = format!("deliver {}", delivery.meter.name);
-        let mut sender = Sender::new(delivery, self.stores.clone(), self.shutdown.clone());
+        let agent = self.shutdown.stop.clone();
+        let mut sender = Sender::new(delivery, self.stores.clone(), shutdown);
         spawn_loop(ends, &self.status.heartbeats, "deliver", &what, move || {
             match deliver(&mut sender) {
-                Stop::Broken(reason) => Err(reason),
-                _ => Ok(()),
+                Stop::Broken(reason) => Err(How::Failed(reason)),
+                _ if agent.is() => Ok(()),
+                _ => Err(How::Told),
             }
         })
         .map(drop)
@@ -80,10 +127,10 @@ mod tests {
     use std::path::Path;
 
     use checkpoint::{Checkpoint, OnLost, Options, Place};
-    use delivery::threads::ends::How;
-    use delivery::threads::spawn::Flag;
-    use delivery::{DeadLetter, Sources, SystemClock};
+    use delivery::{DeadLetter, DeliveryConfig, Meter, Sources, SystemClock};
     use disk::{Disk, SimDisk};
+    use flusher::{Backoff, Batch, BlackholeFlusher, RecordShape};
+    use record::{FlusherKey, PipelineKey};
     use spool::{Spool, Standing};
 
     use super::*;
@@ -113,9 +160,14 @@ mod tests {
             before: 0,
             clock: Arc::new(SystemClock { deadline: stop.raised() }),
         };
-        let (status, deliveries) = (Arc::new(Status::new()), Vec::new());
-        let state_dirs =
-            StateDirs::new(disk, Vec::new(), Path::new("/state"), stores.clone(), Vec::new());
+        let (status, deliveries) = (Arc::new(Status::new()), Deliveries::default());
+        let state_dirs = StateDirs::new(
+            disk,
+            Vec::new(),
+            Path::new("/state"),
+            stores.clone(),
+            deliveries.clone(),
+        );
         Senders {
             deliveries,
             stores,
@@ -124,7 +176,48 @@ mod tests {
             pinned_bytes_max: 0,
             dump_interval,
             state_dirs: Arc::new(Mutex::new(state_dirs)),
+            running: Arc::default(),
         }
+    }
+
+    fn delivery(flusher: u64) -> Arc<Delivery> {
+        let key = DeliveryKey { pipeline: PipelineKey(1), flusher: FlusherKey(flusher) };
+        let config = DeliveryConfig {
+            key,
+            encoding: 0,
+            request_bytes_max: 1000,
+            backoff: Backoff::default(),
+            batch: Batch::default(),
+            sync_before_send: false,
+            concurrency: 2,
+        };
+        let blackhole = Box::new(BlackholeFlusher::new(RecordShape::default()));
+        let meter = Meter::new("app", &flusher.to_string(), "plain");
+        Arc::new(Delivery::new(config, meter, blackhole, 0))
+    }
+
+    #[test]
+    fn a_delivery_that_is_stopped_ends_its_own_senders_and_a_stop_of_the_agent_all() {
+        let (ends, ended) = Ends::new();
+        let mut running = Flag::new();
+        let senders = senders(&running, Duration::from_secs(3600));
+        for flusher in [1, 2] {
+            senders.deliveries.add(delivery(flusher));
+        }
+        senders.start_all(&ends).unwrap();
+        senders.stop(delivery(1).config.key);
+        let ends_of = |how| {
+            let end = ended.recv_timeout(SOON).unwrap();
+            assert_eq!(end.how, how, "{end:?}");
+            end.thread
+        };
+        assert_eq!([(); 2].map(|()| ends_of(How::Told)), ["deliver app/1"; 2]);
+        running.raise();
+        senders.stop_all();
+        assert_eq!([(); 2].map(|()| ends_of(How::Returned)), ["deliver app/2"; 2]);
+        // One that comes while the agent stops ends at once.
+        senders.start(&delivery(3), &ends).unwrap();
+        assert_eq!([(); 2].map(|()| ends_of(How::Returned)), ["deliver app/3"; 2]);
     }
 
     #[test]

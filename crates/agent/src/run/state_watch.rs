@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use delivery::{Delivery, Stores, lose_missing};
+use delivery::{Deliveries, Stores, lose_missing};
 use disk::{Disk, Holder};
 
 use crate::start::locks::{Locked, lock_again, note_state};
@@ -50,7 +50,7 @@ pub struct StateDirs {
     /// The one with snapshot and journal.
     checkpoint: PathBuf,
     stores: Stores,
-    deliveries: Vec<Arc<Delivery>>,
+    deliveries: Deliveries,
     /// Whether the state is to be written into a directory that has none of it.
     is_owed: bool,
     /// Saves anew what else is saved, and whether that is to be done.
@@ -66,7 +66,7 @@ impl StateDirs {
         locks: Vec<Locked>,
         checkpoint: &Path,
         stores: Stores,
-        deliveries: Vec<Arc<Delivery>>,
+        deliveries: Deliveries,
     ) -> Self {
         let dirs = locks.into_iter().map(|locked| {
             let identity = identity(&locked.dir).ok().flatten().unwrap_or_default();

@@ -17,7 +17,7 @@ use settings::Setting;
 use crate::collect::{Watched, collect, collect_first};
 use crate::config::node;
 use crate::config::plan::Plan;
-use crate::config::saved_pipelines;
+use crate::config::saved_pipelines::{self, Before};
 use crate::exit::Exit;
 use crate::follow::progress::FileTotals;
 use crate::run::drain_report::{DrainReport, Unanswered};
@@ -30,7 +30,7 @@ use crate::status::Status;
 use crate::status::admin;
 use crate::status::readiness::Condition;
 use delivery::Stop;
-use delivery::threads::ends::{Ends, How, words};
+use delivery::threads::ends::{End, Ends, How, words};
 use delivery::threads::spawn::{Flag, spawn_loop};
 
 /// How long a thread that was told to stop may take before it is left behind.
@@ -99,7 +99,10 @@ fn save_pipelines(disk: &dyn Disk, plan: &Plan) {
     let path = &plan.parameters.user_config_file_path.value;
     match saved_pipelines::keep(disk, path, &plan.pipelines) {
         Ok(None) => {}
-        Ok(Some(note)) => log::warn!("{note}"),
+        Ok(Some(Before::Ilogtail(note))) => log::warn!("{note}"),
+        Ok(Some(Before::Changed(changes))) => {
+            changes.iter().for_each(|change| log::info!("since the last run: {change}"));
+        }
         Err(reason) => log::error!("the pipelines in force cannot be saved: {reason}"),
     }
 }
@@ -153,6 +156,7 @@ impl Running {
                 pinned_bytes_max,
                 dump_interval,
                 state_dirs: Arc::new(Mutex::new(state_dirs)),
+                running: Arc::default(),
             },
             watched: Some(Watched {
                 tail: started.tail,
@@ -179,6 +183,7 @@ impl Running {
         let asked = Instant::now();
         self.status.readiness.miss(Condition::Running, "the agent is stopping");
         stop.raise();
+        self.senders.stop_all();
         self.drain(interrupts, &drained, asked);
         let reason = with_late_ends(reason, interrupts);
         deadline.raise();
@@ -202,8 +207,7 @@ impl Running {
         held: Sender<()>,
         tell: Sender<FileTotals>,
     ) -> std::io::Result<()> {
-        let meters = self.senders.deliveries.iter().map(|delivery| delivery.meter.clone());
-        let _ = self.status.meters.set(meters.collect());
+        self.senders.show_meters();
         self.status.readiness.meet(Condition::Loaded);
         let until_drained = ends.holding(&held);
         drop(held);
@@ -228,7 +232,7 @@ impl Running {
             let first = collect_first(&mut watched, targets, &stop);
             let started = first.and_then(|()| {
                 log::info!("collecting; {} files followed", watched.router.totals().files);
-                let started = senders.start(&until_drained);
+                let started = senders.start_all(&until_drained);
                 drop(until_drained);
                 started.map_err(|error| Stop::Broken(no_thread(&error)))
             });
@@ -236,7 +240,7 @@ impl Running {
             // The receiver is gone once the agent is about to end.
             let _ = tell.send(watched.router.totals());
             match ended {
-                Err(Stop::Broken(reason)) => Err(reason),
+                Err(Stop::Broken(reason)) => Err(How::Failed(reason)),
                 _ => Ok(()),
             }
         });
@@ -273,15 +277,17 @@ impl Running {
         let (Reason::Asked(reason) | Reason::Failed(reason)) = reason;
         let (during, state) = (None, self.state.clone());
         let drain = DrainReport { reason, during, state, totals, unanswered, time, persisted };
-        eprintln!("{}", drain.line(self.senders.deliveries.iter().map(|delivery| &**delivery)));
+        eprintln!(
+            "{}",
+            drain.line(self.senders.deliveries.now().iter().map(|delivery| &**delivery))
+        );
         exit
     }
 
     fn unanswered(&self) -> Vec<Unanswered> {
         let open = self.checkpoint.open_requests();
         let name = |key| {
-            let delivery =
-                self.senders.deliveries.iter().find(|delivery| delivery.config.key == key);
+            let delivery = self.senders.deliveries.get(key);
             delivery.map_or_else(|| key.to_string(), |delivery| delivery.meter.name.clone())
         };
         open.into_iter()
@@ -317,7 +323,8 @@ fn exit_code(reason: &Reason, persisted: bool, answered: bool) -> Exit {
 
 /// Ends during the stop. That a thread returns was asked for by then; errors and panics were not.
 fn with_late_ends(reason: Reason, interrupts: &Interrupts) -> Reason {
-    let late = interrupts.ended.try_iter().filter(|end| end.how != How::Returned);
+    let is_failure = |end: &End| matches!(end.how, How::Failed(_) | How::Panicked(_));
+    let late = interrupts.ended.try_iter().filter(is_failure);
     late.fold(reason, |reason, end| {
         let what = sentence(&end);
         log::error!("{what}");
@@ -360,7 +367,7 @@ mod tests {
         interrupts
             .ends
             .clone()
-            .watch("deliver app/out".into(), || Err("its pipe is closed".into()));
+            .watch("deliver app/out".into(), || Err("its pipe is closed".to_owned().into()));
         let expected = "SIGTERM; then deliver app/out ended: its pipe is closed";
         assert_eq!(with_late_ends(asked(), &interrupts), Reason::Failed(expected.into()));
     }

@@ -1,6 +1,7 @@
 //! What a start collects: files of the host, and of the containers that are known by then.
 //! The saved map is read before anything else; the runtimes are asked meanwhile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use checkpoint::Origin;
@@ -8,13 +9,14 @@ use disk::Disk;
 use settings::Pipeline;
 
 use crate::config::node;
-use crate::config::plan::Plan;
+use crate::config::plan::{HostTarget, Plan};
 use crate::config::translate::{self, Tagging};
 use crate::containers::{self, ContainerInputs, PipelineInputs, Places, Saver, watch};
 use crate::follow::input::Input;
 use crate::follow::router::Router;
 use crate::run::interrupts::no_thread;
 use crate::start::Refusal;
+use crate::start::deliveries::ByPipeline;
 use crate::status::Status;
 use crate::status::readiness::Condition;
 use delivery::Delivery;
@@ -43,47 +45,70 @@ pub(super) fn ask_for_containers(
     status.readiness.miss(Condition::Containers, "the containers have not been listed yet");
     let notices = watch(&places, &plan.rules.asked, saved, Some(saver), status, stop, ends)
         .map_err(|error| Refusal::failed(no_thread(&error)))?;
-    let first_id = plan.pipelines.len();
-    Ok(ContainerInputs::new(plan.rules.clone(), places.host, notices, first_id, orders))
+    let ids = plan.target_ids.clone();
+    Ok(ContainerInputs::new(plan.rules.clone(), places.host, notices, ids, orders))
 }
 
-/// What is collected from the beginning: files of the host, and of the containers that are known;
-/// each with its pipeline.
-pub(super) fn targets(plan: &Plan, containers: &ContainerInputs) -> Vec<(usize, tail::Target)> {
-    let host = plan.targets.iter().map(|target| (target.id, target.clone()));
-    host.chain(containers.targets()).collect()
+/// What a pipeline collects, as far as that is known at a start, and who gets it.
+pub struct Collected {
+    /// What it collects.
+    pub targets: Vec<tail::Target>,
+    /// Its deliveries.
+    pub deliveries: Vec<Arc<Delivery>>,
 }
 
-/// What the targets of each pipeline have in common.
+/// What is collected from the beginning: files of the host, and of the containers that are known.
+pub(super) fn collected(
+    plan: &Plan,
+    containers: &ContainerInputs,
+    by_pipeline: &ByPipeline,
+) -> Vec<Collected> {
+    let host = plan.targets.iter().map(|target| (&*target.pipeline, target.files.clone()));
+    let all: Vec<(&str, tail::Target)> = host.chain(containers.targets()).collect();
+    let of = |(pipeline, deliveries): (&String, &Vec<Arc<Delivery>>)| {
+        let own = all.iter().filter(|(of, _)| of == pipeline);
+        let targets = own.map(|(_, target)| target.clone()).collect();
+        Collected { targets, deliveries: deliveries.clone() }
+    };
+    by_pipeline.iter().map(of).collect()
+}
+
+/// What the targets of each pipeline have in common, by its name.
 pub(super) fn homes(
     plan: &Plan,
-    deliveries: Vec<Vec<Arc<Delivery>>>,
+    mut by_pipeline: ByPipeline,
     origin: Origin,
-) -> Vec<PipelineInputs> {
+) -> HashMap<String, PipelineInputs> {
     let node = node::name(plan.parameters.node_name.value.as_deref());
-    let home = |(pipeline, deliveries): (&Pipeline, _)| {
+    let home = |pipeline: &Pipeline| {
         let first_start = translate::first_start(pipeline);
-        PipelineInputs {
-            deliveries,
+        let inputs = PipelineInputs {
+            deliveries: by_pipeline.remove(&pipeline.name).unwrap_or_default(),
             tagging: Tagging::new(pipeline, &node, &plan.parameters),
             first_start: containers::first_start(first_start, origin),
-        }
+        };
+        (pipeline.name.clone(), inputs)
     };
-    plan.pipelines.iter().zip(deliveries).map(home).collect()
+    plan.pipelines.iter().map(home).collect()
 }
 
 /// Files of the host are for their pipelines.
-pub(super) fn follow_host(plan: &Plan, homes: &[PipelineInputs], router: &mut Router) {
-    for target in &plan.targets {
-        let PipelineInputs { deliveries, tagging, first_start } = &homes[target.id];
+pub(super) fn follow_host(
+    plan: &Plan,
+    homes: &HashMap<String, PipelineInputs>,
+    router: &mut Router,
+) {
+    for HostTarget { pipeline, files } in &plan.targets {
+        let Some(home) = homes.get(pipeline) else { continue };
+        let PipelineInputs { deliveries, tagging, first_start } = home;
         let input = Input {
             deliveries: deliveries.clone(),
             tagging: Arc::new(tagging.clone()),
             first_start: *first_start,
-            flush_timeout: target.flush_timeout,
+            flush_timeout: files.flush_timeout,
             framing: tagging.framing(),
             is_container: false,
         };
-        router.add_input(target.id, input);
+        router.add_input(files.id, input);
     }
 }

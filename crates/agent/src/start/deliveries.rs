@@ -1,5 +1,6 @@
 //! Deliveries: destinations brought to where the journal is, with what the last run left of each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use checkpoint::{Checkpoint, PipelineKeys, Recovery};
@@ -19,6 +20,9 @@ const REQUEST_BYTES_MIN: u64 = 64 * 1024;
 /// The body of a request and its packed form are each about as long as its raw bytes.
 const BYTES_PER_RAW_BYTE: u64 = 3;
 
+/// The deliveries of each pipeline, by its name.
+pub(super) type ByPipeline = BTreeMap<String, Vec<Arc<Delivery>>>;
+
 /// The deliveries of each pipeline, with their destinations brought to where the journal is.
 pub(super) fn deliveries(
     disk: &Arc<dyn Disk>,
@@ -27,9 +31,9 @@ pub(super) fn deliveries(
     recovery: &Recovery,
     keys: &[PipelineKeys],
     before: &Spooled,
-) -> Result<Vec<Vec<Arc<Delivery>>>, Refusal> {
+) -> Result<ByPipeline, Refusal> {
     let request_bytes_max = request_bytes(&plan.parameters, &plan.pipelines);
-    let mut by_pipeline = Vec::new();
+    let mut by_pipeline = ByPipeline::new();
     for (pipeline, keys) in plan.pipelines.iter().zip(keys) {
         let mut own = Vec::new();
         for (index, (config, flusher_key)) in
@@ -62,7 +66,7 @@ pub(super) fn deliveries(
             hand_over(&delivery, before);
             own.push(Arc::new(delivery));
         }
-        by_pipeline.push(own);
+        by_pipeline.insert(pipeline.name.clone(), own);
     }
     Ok(by_pipeline)
 }

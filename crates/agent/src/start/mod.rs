@@ -16,6 +16,7 @@ mod state;
 mod tests;
 mod watcher;
 
+pub use collected::Collected;
 pub use deliveries::{hand_over, recover};
 pub use refusal::Refusal;
 pub use watcher::saved;
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use checkpoint::{Origin, Recovery};
 use delivery::threads::spawn::Raised;
-use delivery::{DeadLetter, Delivery, Shutdown, Sources, Stores, SystemClock};
+use delivery::{DeadLetter, Deliveries, Shutdown, Sources, Stores, SystemClock};
 use disk::{Disk, Holder};
 use tail::Tail;
 
@@ -65,7 +66,7 @@ pub struct Started {
     /// What the agent shows of itself.
     pub status: Arc<Status>,
     /// One for each flusher of each pipeline.
-    pub deliveries: Vec<Arc<Delivery>>,
+    pub deliveries: Deliveries,
     /// The reader.
     pub tail: Tail,
     /// What it finds is for whom.
@@ -145,17 +146,18 @@ pub fn start(
     let silence_max = (!plan.targets.is_empty()).then_some(SILENCE_MAX);
     let deadline = Instant::now() + CONTAINERS_WAIT;
     containers.gather(deadline, silence_max, &recovery.files, || interrupts.is_pending());
-    let targets = collected::targets(plan, &containers);
-    let mut tail = watcher::tail(plan, &targets, &checkpoint, &recovery, &by_pipeline);
-    let deliveries: Vec<_> = by_pipeline.iter().flatten().cloned().collect();
+    let collected = collected::collected(plan, &containers, &by_pipeline);
+    let mut tail = watcher::tail(plan, &collected, &checkpoint, &recovery);
+    let deliveries: Deliveries = by_pipeline.values().flatten().cloned().collect();
     let Recovery { files, foreign, origin, .. } = recovery;
     let mut router = Router::new(deliveries.clone(), foreign, stores.clone(), status.clone());
     let homes = collected::homes(plan, by_pipeline, origin);
     collected::follow_host(plan, &homes, &mut router);
     for rule in &plan.rules.rules {
-        router.await_containers(&homes[rule.pipeline].deliveries);
+        let home = homes.get(&rule.pipeline);
+        home.iter().for_each(|home| router.await_containers(&home.deliveries));
     }
-    let targets = targets.len();
+    let targets = collected.iter().map(|of| of.targets.len()).sum();
     containers
         .enter(homes, &files, &mut tail, &mut router)
         .map_err(|_| Refusal::state("progress cannot be written"))?;

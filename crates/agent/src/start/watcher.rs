@@ -1,16 +1,15 @@
 //! The tail as a start makes it: with the files that were saved, and those that it must not read.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checkpoint::{Checkpoint, Recovery};
-use delivery::Delivery;
 use record::{Anchor, FileSeen, NodeId, OpenRequest, UNPROVEN};
 use tail::{Foreign, SavedFile, Tail};
 
 use crate::config::node;
 use crate::config::plan::Plan;
+use crate::start::collected::Collected;
 use crate::start::state_dirs::state_dirs;
 
 /// Descriptors that are kept back from the files: state, journal, spool, locks, listings, signals,
@@ -23,15 +22,12 @@ const DESCRIPTORS_PER_SENDER: usize = 3;
 /// The tail of the host's files; those of containers are added with their trees.
 pub(super) fn tail(
     plan: &Plan,
-    targets: &[(usize, tail::Target)],
+    collected: &[Collected],
     checkpoint: &Checkpoint,
     recovery: &Recovery,
-    deliveries: &[Vec<Arc<Delivery>>],
 ) -> Tail {
-    let saved = recovery
-        .files
-        .iter()
-        .map(|seen| saved(seen, &recovery.open, targets, checkpoint, deliveries));
+    let saved =
+        recovery.files.iter().map(|seen| saved(seen, &recovery.open, collected, checkpoint));
     let foreign = recovery.foreign.iter().map(|file| Foreign {
         path: file.file_name.clone(),
         real_path: file.real_file_name.clone(),
@@ -43,7 +39,7 @@ pub(super) fn tail(
     let options = tail_options(plan, checkpoint.node_id(), recovery.same_boot);
     let (saved, foreign) = (saved.collect(), foreign.collect());
     // Those of containers are added with their trees.
-    let mut tail = Tail::new(plan.targets.clone(), saved, foreign, options, Instant::now());
+    let mut tail = Tail::new(plan.host_files(), saved, foreign, options, Instant::now());
     // What we print to may be a file that a pattern matches.
     for stream in ["/proc/self/fd/1", "/proc/self/fd/2"] {
         if let Some((dev, inode)) = identity(Path::new(stream)) {
@@ -80,18 +76,16 @@ fn tail_options(plan: &Plan, node: NodeId, same_boot: bool) -> tail::Options {
 pub fn saved(
     seen: &FileSeen,
     open: &[OpenRequest],
-    targets: &[(usize, tail::Target)],
+    collected: &[Collected],
     checkpoint: &Checkpoint,
-    deliveries: &[Vec<Arc<Delivery>>],
 ) -> SavedFile {
     let mut anchors = Vec::new();
     let mut acknowledged = u64::MAX;
-    for (pipeline, own) in deliveries.iter().enumerate() {
-        let mut targets = targets.iter().filter(|(of, _)| *of == pipeline);
-        let wanted = targets.any(|(_, target)| {
-            target.patterns.iter().any(|pattern| pattern.matches(&seen.logical))
-        });
-        for delivery in own {
+    for Collected { targets, deliveries } in collected {
+        let wanted = targets
+            .iter()
+            .any(|target| target.patterns.iter().any(|pattern| pattern.matches(&seen.logical)));
+        for delivery in deliveries {
             let progress = checkpoint.progress(delivery.config.key, seen.uid, seen.generation);
             if wanted || !progress.acked.is_empty() {
                 acknowledged = acknowledged.min(progress.acked.covered_from(0));

@@ -5,7 +5,7 @@ pub mod admin;
 pub mod readiness;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::status::readiness::Readiness;
@@ -20,8 +20,8 @@ pub struct Status {
     pub heartbeats: Heartbeats,
     /// What is missing.
     pub readiness: Readiness,
-    /// Those of the deliveries, from when they are known.
-    pub meters: OnceLock<Vec<Arc<Meter>>>,
+    /// Those of the deliveries that there are.
+    pub meters: Mutex<Vec<Arc<Meter>>>,
     /// Generations of files that are followed.
     pub files: AtomicU64,
     /// Descriptors of them that are open.
@@ -50,7 +50,7 @@ impl Status {
             begun: begun.as_secs_f64(),
             heartbeats: Heartbeats::default(),
             readiness: Readiness::new(),
-            meters: OnceLock::new(),
+            meters: Mutex::default(),
             files: AtomicU64::new(0),
             open_files: AtomicU64::new(0),
             skipped: AtomicU64::new(0),

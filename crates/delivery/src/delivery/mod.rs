@@ -6,3 +6,4 @@ pub mod at_risk;
 pub mod delivery;
 pub(crate) mod in_flight;
 pub mod queue;
+pub mod registry;

@@ -5,7 +5,6 @@
 //! Not here: what goes into the spool (`spiller.rs`).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flusher::Recurring;
@@ -13,6 +12,7 @@ use record::{FileUid, OpenRequest};
 use spool::FrameHead;
 
 use crate::delivery::delivery::Delivery;
+use crate::delivery::registry::Deliveries;
 use crate::meter::counters::LossReason;
 use crate::shutdown::Stop;
 use crate::stores::{Stores, unless_closed, whole};
@@ -26,7 +26,7 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 /// The spool and what may be done to have room in it.
 pub(crate) struct Eviction {
     stores: Stores,
-    deliveries: Vec<Arc<Delivery>>,
+    deliveries: Deliveries,
     pinned_bytes_max: u64,
     /// What of the spool could not be removed.
     trouble: Recurring,
@@ -37,7 +37,7 @@ pub(crate) struct Eviction {
 
 impl Eviction {
     /// The spool of these deliveries.
-    pub fn new(stores: Stores, deliveries: Vec<Arc<Delivery>>, pinned_bytes_max: u64) -> Self {
+    pub fn new(stores: Stores, deliveries: Deliveries, pinned_bytes_max: u64) -> Self {
         let trouble = Recurring::default();
         Self { stores, deliveries, pinned_bytes_max, trouble, unlogged: 0, logged: None }
     }
@@ -55,7 +55,7 @@ impl Eviction {
     /// Bytes of files without a name that are held open because a delivery has not got all of them.
     fn pinned(&self) -> u64 {
         let mut files: HashMap<(FileUid, u32), u64> = HashMap::new();
-        for delivery in &self.deliveries {
+        for delivery in &*self.deliveries.now() {
             for source in delivery.at_risk.vanishing() {
                 let (uid, generation, size) = (source.uid(), source.generation(), source.size());
                 let key = delivery.config.key;
@@ -148,12 +148,8 @@ impl Drop for Eviction {
 }
 
 /// Closes what a frame holds and counts it as dropped. How many bytes that are.
-fn drop_frame(
-    stores: &Stores,
-    deliveries: &[Arc<Delivery>],
-    head: &FrameHead,
-) -> Result<u64, Stop> {
-    let owner = deliveries.iter().find(|d| d.config.key == head.bounds.delivery);
+fn drop_frame(stores: &Stores, deliveries: &Deliveries, head: &FrameHead) -> Result<u64, Stop> {
+    let owner = deliveries.get(head.bounds.delivery);
     let mut bytes = 0;
     // Of a request that was split, what is left of its parts.
     for open in stores.checkpoint.spooled_at(head.place.segment, head.place.position) {
@@ -161,7 +157,7 @@ fn drop_frame(
         let request = open.ticket.request;
         stores.persist_alone(|c| unless_closed(c.refused(request, &spans)))?;
         // What belonged to a delivery that is no more is only logged.
-        if let Some(owner) = owner {
+        if let Some(owner) = &owner {
             owner.meter.counters.lose_all(LossReason::SpoolDropped, &open.bounds.ranges);
         }
         bytes += open.bounds.len();

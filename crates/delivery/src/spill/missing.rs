@@ -3,9 +3,7 @@
 //! A crash in between leaves requests whose frames the next start does not find, which it counts.
 //! Not here: frames that a start does not find (the agent).
 
-use std::sync::Arc;
-
-use crate::delivery::delivery::Delivery;
+use crate::delivery::registry::Deliveries;
 use crate::meter::counters::LossReason;
 use crate::shutdown::Stop;
 use crate::stores::{Stores, unless_closed, whole};
@@ -14,7 +12,7 @@ use crate::stores::{Stores, unless_closed, whole};
 ///
 /// # Errors
 /// Where the journal could not be written until the time for draining was over.
-pub fn lose_missing(stores: &Stores, deliveries: &[Arc<Delivery>]) -> Result<(), Stop> {
+pub fn lose_missing(stores: &Stores, deliveries: &Deliveries) -> Result<(), Stop> {
     let missing = match stores.spool.forget_missing() {
         Ok(missing) => missing,
         Err(error) => {
@@ -36,8 +34,7 @@ pub fn lose_missing(stores: &Stores, deliveries: &[Arc<Delivery>]) -> Result<(),
             if stores.persist_alone(|c| unless_closed(c.refused(request, &spans)))?.is_none() {
                 continue; // Its sender had it in hand.
             }
-            let mut owner = deliveries.iter().filter(|d| d.config.key == open.bounds.delivery);
-            if let Some(owner) = owner.next() {
+            if let Some(owner) = deliveries.get(open.bounds.delivery) {
                 owner.meter.counters.lose_all(LossReason::SpoolDamaged, &open.bounds.ranges);
             }
         }

@@ -20,6 +20,7 @@ use crate::clock::Now;
 use crate::delivery::at_risk::key;
 use crate::delivery::delivery::Delivery;
 use crate::delivery::queue::FileReader;
+use crate::delivery::registry::Deliveries;
 use crate::meter::counters::Counter;
 use crate::request::builder::{RequestBuilder, Took};
 use crate::request::request::{Buffers, Request};
@@ -70,7 +71,9 @@ enum Work {
 /// Saves what is at risk, one request a step.
 pub struct Spiller {
     stores: Stores,
-    deliveries: Vec<Arc<Delivery>>,
+    deliveries: Deliveries,
+    /// Those that this round looks at.
+    round: Arc<[Arc<Delivery>]>,
     eviction: Eviction,
     /// Which delivery is looked at.
     at: usize,
@@ -81,9 +84,10 @@ pub struct Spiller {
 impl Spiller {
     /// A spiller for these deliveries. `pinned_bytes_max`: how many bytes of deleted files may be
     /// held open when the spool is full.
-    pub fn new(stores: Stores, deliveries: Vec<Arc<Delivery>>, pinned_bytes_max: u64) -> Self {
+    pub fn new(stores: Stores, deliveries: Deliveries, pinned_bytes_max: u64) -> Self {
         let eviction = Eviction::new(stores.clone(), deliveries.clone(), pinned_bytes_max);
-        Self { stores, deliveries, eviction, at: 0, work: None, is_saved: true }
+        let round = deliveries.now();
+        Self { stores, deliveries, round, eviction, at: 0, work: None, is_saved: true }
     }
 
     /// Looks at everything once. `false` where the disk failed.
@@ -103,9 +107,9 @@ impl Spiller {
     /// # Errors
     /// As of [`spill`].
     pub fn step(&mut self, now: Now, ending: bool) -> Result<Spilled, Stop> {
-        let Some(delivery) = self.deliveries.get(self.at).cloned() else {
+        let Some(delivery) = self.round.get(self.at).cloned() else {
             self.eviction.clear()?;
-            self.at = 0;
+            (self.round, self.at) = (self.deliveries.now(), 0);
             return Ok(Spilled::All { is_saved: std::mem::replace(&mut self.is_saved, true) });
         };
         let Some(work) = &mut self.work else {

@@ -118,7 +118,7 @@ fn the_spools_limit_passes_over_a_request_that_was_split() {
     world.spool();
     let parts = [world.open().bounds];
     world.stores.checkpoint.split(world.ticket.request, &parts).unwrap();
-    let deliveries = vec![world.delivery.clone()];
+    let deliveries = [world.delivery.clone()].into_iter().collect();
     Eviction::new(world.stores.clone(), deliveries, 0).free(1).unwrap();
     assert!(world.stores.spool.waiting().is_empty());
 }

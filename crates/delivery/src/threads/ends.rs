@@ -28,10 +28,19 @@ pub struct End {
 pub enum How {
     /// It returned, as each does that is asked to.
     Returned,
+    /// It alone was told to end, and the others go on.
+    Told,
     /// It cannot go on; why.
     Failed(String),
     /// It panicked; with which words.
     Panicked(String),
+}
+
+/// What a thread says that cannot go on.
+impl From<String> for How {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
 }
 
 /// Where threads report their ends. Unbounded: each thread reports once.
@@ -63,10 +72,10 @@ impl Ends {
 
     /// Runs the body of a thread and reports how it ended. The reports of an agent that has ended
     /// already are dropped.
-    pub fn watch(self, thread: String, body: impl FnOnce() -> Result<(), String>) {
+    pub fn watch(self, thread: String, body: impl FnOnce() -> Result<(), How>) {
         let how = match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => How::Returned,
-            Ok(Err(reason)) => How::Failed(reason),
+            Ok(Err(how)) => how,
             Err(payload) => How::Panicked(words(&*payload)),
         };
         let _ = self.report.send(End { thread, how });
@@ -102,11 +111,12 @@ mod tests {
 
     #[test]
     fn a_return_an_error_and_a_panic_are_each_reported_with_the_name_of_the_thread() {
-        type Body = fn() -> Result<(), String>;
-        let panics = || -> Result<(), String> { panic!("injected") };
-        let cases: [(Body, How); 3] = [
+        type Body = fn() -> Result<(), How>;
+        let panics = || -> Result<(), How> { panic!("injected") };
+        let cases: [(Body, How); 4] = [
             (|| Ok(()), How::Returned),
-            (|| Err("no more".into()), How::Failed("no more".into())),
+            (|| Err(How::Told), How::Told),
+            (|| Err("no more".to_owned().into()), How::Failed("no more".into())),
             (panics, How::Panicked("injected".into())),
         ];
         for (body, how) in cases {

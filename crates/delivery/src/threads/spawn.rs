@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::threads::ends::Ends;
+use crate::threads::ends::{Ends, How};
 use crate::threads::heartbeat::Heartbeats;
 
 /// Starts a thread under a name that a debugger and `top -H` show.
@@ -27,7 +27,7 @@ pub fn spawn_watched(
     ends: &Ends,
     name: &str,
     what: &str,
-    body: impl FnOnce() -> Result<(), String> + Send + 'static,
+    body: impl FnOnce() -> Result<(), How> + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     let (ends, what) = (ends.clone(), what.to_owned());
     spawn(name, move || ends.watch(what, body))
@@ -40,7 +40,7 @@ pub fn spawn_loop(
     heartbeats: &Heartbeats,
     name: &str,
     what: &str,
-    body: impl FnOnce() -> Result<(), String> + Send + 'static,
+    body: impl FnOnce() -> Result<(), How> + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     let beating = heartbeats.add(what);
     spawn_watched(ends, name, what, move || {

@@ -25,7 +25,7 @@ use crate::config::plugins::PLUGINS;
 use crate::config::translate::Tagging;
 use crate::containers::ContainerInputs;
 use crate::follow::input::Input;
-use crate::start;
+use crate::start::{self, Collected};
 use crate::status::Status;
 
 const KEY: DeliveryKey = DeliveryKey { pipeline: PipelineKey(1), flusher: FlusherKey(2) };
@@ -114,15 +114,17 @@ impl World {
             rotated: Vec::new(),
             flush_timeout: Duration::from_secs(60),
         };
-        let (targets, own) = ([(0, target.clone())], [vec![delivery.clone()]]);
+        let deliveries = vec![delivery.clone()];
+        let targets = vec![target.clone()];
+        let collected = [Collected { targets, deliveries: deliveries.clone() }];
         let saved = recovery
             .files
             .iter()
-            .map(|seen| start::saved(seen, &[], &targets, &stores.checkpoint, &own));
+            .map(|seen| start::saved(seen, &[], &collected, &stores.checkpoint));
         let options = tail::Options::new(stores.checkpoint.node_id());
         let tail = Tail::new(vec![target], saved.collect(), Vec::new(), options, now.instant);
-        let (deliveries, status) = (vec![delivery.clone()], Arc::new(Status::new()));
-        let mut router = Router::new(deliveries.clone(), Vec::new(), stores.clone(), status);
+        let (all, status) = (deliveries.iter().cloned().collect(), Arc::new(Status::new()));
+        let mut router = Router::new(all, Vec::new(), stores.clone(), status);
         let input = Input {
             deliveries,
             tagging: Arc::new(tagging(dir)),

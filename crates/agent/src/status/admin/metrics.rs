@@ -12,7 +12,7 @@ use delivery::{Counters, Meter};
 /// The metrics now.
 pub fn text(status: &Status, now: Instant) -> String {
     let mut out = Exposition::default();
-    let meters = status.meters.get().map_or(&[][..], Vec::as_slice);
+    let meters = &*status.meters.lock().expect("no holder panics");
     counters(&mut out, meters);
     lags(&mut out, meters, now);
     classes(&mut out, meters);
