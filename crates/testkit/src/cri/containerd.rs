@@ -12,7 +12,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::runtime::Runtime;
-use crate::cri::{Pod, PodPlan};
 use crate::{image, need};
 
 const IMAGE: &str = "docker.io/library/irontail-test:busybox";
@@ -53,15 +52,6 @@ impl Containerd {
     #[track_caller]
     pub fn version(&self) -> String {
         self.runtime().version().unwrap_or_else(|error| panic!("Version: {error}"))
-    }
-
-    /// Starts a pod.
-    ///
-    /// # Panics
-    /// Where the runtime refuses.
-    #[track_caller]
-    pub fn pod(&self, plan: PodPlan) -> Pod {
-        Pod::start(self.clone(), plan)
     }
 
     pub(super) fn image(&self) -> &'static str {

@@ -2,9 +2,11 @@
 //! a kubelet drives it, beside whatever else runs on the machine.
 
 mod containerd;
+mod plan;
 mod pod;
 mod runtime;
 
 pub use containerd::Containerd;
-pub use pod::{Pod, PodContainer, PodContainerPlan, PodPlan};
+pub use plan::PodPlan;
+pub use pod::{Pod, PodContainer, PodContainerPlan};
 pub use runtime::{ContainerState, ContainerStatus, Executed};

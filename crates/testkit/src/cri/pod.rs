@@ -5,36 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cri::plan::{ContainerSpec, PodPlan};
 use crate::cri::{ContainerState, ContainerStatus, Containerd, Executed};
 use crate::grpc::Error;
 use crate::until;
 
-/// What a pod is called, and where its containers' logs go.
-#[derive(Clone, Debug)]
-pub struct PodPlan {
-    /// The Kubernetes namespace.
-    pub namespace: String,
-    /// The pod's name.
-    pub name: String,
-    /// The pod's uid.
-    pub uid: String,
-    /// The directory for logs: `<log_dir>/<container>/<attempt>.log`. A kubelet's is
-    /// `/var/log/pods/<namespace>_<name>_<uid>`.
-    pub log_dir: PathBuf,
-    /// Labels of the pod.
-    pub labels: Vec<(String, String)>,
-}
-
-impl PodPlan {
-    /// A pod `default/NAME` whose logs lie in `log_dir`.
-    pub fn new(name: &str, log_dir: &Path) -> Self {
-        Self {
-            namespace: "default".into(),
-            name: name.into(),
-            uid: format!("{name}-{:08x}", fastrand::u32(..)),
-            log_dir: log_dir.into(),
-            labels: Vec::new(),
-        }
+impl Containerd {
+    /// Starts a pod.
+    ///
+    /// # Panics
+    /// Where the runtime refuses.
+    #[track_caller]
+    pub fn pod(&self, plan: PodPlan) -> Pod {
+        let id = must("RunPodSandbox", self.runtime().run_pod_sandbox(&plan));
+        Pod { containerd: self.clone(), plan, id }
     }
 }
 
@@ -46,11 +30,6 @@ pub struct Pod {
 }
 
 impl Pod {
-    pub(super) fn start(containerd: Containerd, plan: PodPlan) -> Self {
-        let id = must("RunPodSandbox", containerd.runtime().run_pod_sandbox(&plan));
-        Self { containerd, plan, id }
-    }
-
     /// Its id, which is its sandbox's.
     pub fn id(&self) -> &str {
         &self.id
@@ -63,14 +42,14 @@ impl Pod {
 
     /// A container in the making.
     pub fn container(&self, name: &str) -> PodContainerPlan<'_> {
-        PodContainerPlan {
-            pod: self,
+        let spec = ContainerSpec {
             name: name.into(),
             attempt: 0,
             image: self.containerd.image().into(),
             env: Vec::new(),
             mounts: Vec::new(),
-        }
+        };
+        PodContainerPlan { pod: self, spec }
     }
 }
 
@@ -88,35 +67,26 @@ impl Drop for Pod {
 #[must_use = "a container starts with `start`"]
 pub struct PodContainerPlan<'pod> {
     pod: &'pod Pod,
-    pub(super) name: String,
-    pub(super) attempt: u32,
-    pub(super) image: String,
-    pub(super) env: Vec<(String, String)>,
-    pub(super) mounts: Vec<(PathBuf, String)>,
+    spec: ContainerSpec,
 }
 
 impl PodContainerPlan<'_> {
     /// How often the container was restarted before.
     pub fn attempt(mut self, attempt: u32) -> Self {
-        self.attempt = attempt;
+        self.spec.attempt = attempt;
         self
     }
 
     /// A variable of its environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.into(), value.into()));
+        self.spec.env.push((name.into(), value.into()));
         self
     }
 
     /// A directory of the host at a path of its own, as an emptyDir is.
     pub fn mount(mut self, source: &Path, path: &str) -> Self {
-        self.mounts.push((source.into(), path.into()));
+        self.spec.mounts.push((source.into(), path.into()));
         self
-    }
-
-    /// Its log, as seen from the pod's log directory.
-    pub(super) fn log_name(&self) -> String {
-        format!("{}/{}.log", self.name, self.attempt)
     }
 
     /// Creates and starts it.
@@ -126,15 +96,15 @@ impl PodContainerPlan<'_> {
     #[track_caller]
     pub fn start(self, command: &[&str]) -> PodContainer {
         let Pod { containerd, plan, id: sandbox } = self.pod;
-        let log_path = plan.log_dir.join(self.log_name());
+        let log_path = plan.log_dir.join(self.spec.log_name());
         let log_dir = log_path.parent().expect("a log lies in a directory");
         fs::create_dir_all(log_dir)
             .unwrap_or_else(|error| panic!("{}: {error}", log_dir.display()));
         let runtime = containerd.runtime();
-        let made = runtime.create_container((sandbox, plan), &self, command);
+        let made = runtime.create_container((sandbox, plan), &self.spec, command);
         let id = must("CreateContainer", made);
         must("StartContainer", runtime.start_container(&id));
-        PodContainer { containerd: containerd.clone(), name: self.name, id, log_path }
+        PodContainer { containerd: containerd.clone(), name: self.spec.name, id, log_path }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cri::{PodContainerPlan, PodPlan};
+use crate::cri::plan::{ContainerSpec, PodPlan};
 use crate::grpc::{self, Error, Message, Value, fields};
 
 /// NamespaceMode: the container's own, and the node's.
@@ -82,7 +82,7 @@ impl Runtime {
     pub fn create_container(
         &self,
         (sandbox, pod): (&str, &PodPlan),
-        container: &PodContainerPlan<'_>,
+        container: &ContainerSpec,
         command: &[&str],
     ) -> Result<String, Error> {
         let request = Message::new()
@@ -162,7 +162,7 @@ fn sandbox_config(pod: &PodPlan) -> Message {
 }
 
 /// ContainerConfig
-fn container_config(plan: &PodContainerPlan<'_>, command: &[&str]) -> Message {
+fn container_config(plan: &ContainerSpec, command: &[&str]) -> Message {
     let metadata = Message::new().text(1, &plan.name).number(2, plan.attempt.into());
     let image = Message::new().text(1, &plan.image);
     let mut config = Message::new().message(1, &metadata).message(2, &image);

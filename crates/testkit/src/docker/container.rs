@@ -7,8 +7,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::docker::Docker;
-use crate::docker::engine::{complain, docker};
+use crate::docker::command::{complain, docker};
 use crate::until;
+
+impl Docker {
+    /// Takes charge of a container that something else has made.
+    #[track_caller]
+    pub fn adopt(&self, id: &str) -> DockerContainer {
+        let name = self.run(&["inspect", "--format", "{{.Name}}", id]);
+        DockerContainer::new(self.clone(), name.trim_start_matches('/').to_owned(), id.to_owned())
+    }
+}
 
 /// A container; gone, with its anonymous volumes, when it is dropped.
 pub struct DockerContainer {

@@ -3,20 +3,19 @@
 //! A test that is killed leaves its containers behind, labelled `irontail.test`:
 //! `docker ps -aq --filter label=irontail.test` lists them.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::docker::{ContainerPlan, DockerContainer};
+use crate::docker::command::{complain, docker};
 use crate::{image, need};
 
 /// Numbers the engines of this process, so that no two share a name.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// An engine with one image: a static busybox and `emit` (see [`ContainerPlan`]).
+/// An engine with one image: a static busybox and `emit` (see [`ContainerPlan`](crate::ContainerPlan)).
 ///
 /// Clones are the same engine; the image goes with the last of them and of their containers.
 #[derive(Clone)]
@@ -55,11 +54,6 @@ impl Docker {
         format!("{}-{name}", self.0.prefix)
     }
 
-    /// A container in the making; `name` is free again when the container is gone.
-    pub fn container(&self, name: &str) -> ContainerPlan {
-        ContainerPlan::new(self.clone(), self.name(name))
-    }
-
     /// A new named volume.
     #[track_caller]
     pub fn volume(&self, name: &str) -> DockerVolume {
@@ -83,13 +77,6 @@ impl Docker {
         let text = self.run(&["inspect", id]);
         let mut all: Value = serde_json::from_str(&text).expect("docker inspect prints JSON");
         all[0].take()
-    }
-
-    /// Takes charge of a container that something else has made.
-    #[track_caller]
-    pub fn adopt(&self, id: &str) -> DockerContainer {
-        let name = self.run(&["inspect", "--format", "{{.Name}}", id]);
-        DockerContainer::new(self.clone(), name.trim_start_matches('/').to_owned(), id.to_owned())
     }
 
     /// Whether the engine has an image; says loudly that a test is left out where it has not,
@@ -156,18 +143,5 @@ impl DockerVolume {
 impl Drop for DockerVolume {
     fn drop(&mut self) {
         complain(docker(&["volume", "rm", "--force", &self.name]));
-    }
-}
-
-/// Runs `docker ARGS...`.
-pub(super) fn docker(args: &[&str]) -> Result<String, String> {
-    let printed = image::output(Command::new("docker").args(args))?;
-    Ok(printed.trim_end_matches('\n').to_owned())
-}
-
-/// Says what could not be removed; panicking in a drop would end the whole test process.
-pub(super) fn complain(removed: Result<String, String>) {
-    if let Err(error) = removed {
-        eprintln!("left behind: {error}");
     }
 }

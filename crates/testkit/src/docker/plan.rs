@@ -2,8 +2,15 @@
 
 use std::path::Path;
 
-use crate::docker::engine::docker;
+use crate::docker::command::docker;
 use crate::docker::{Docker, DockerContainer};
+
+impl Docker {
+    /// A container in the making; `name` is free again when the container is gone.
+    pub fn container(&self, name: &str) -> ContainerPlan {
+        ContainerPlan::new(self.clone(), self.name(name))
+    }
+}
 
 /// A container in the making.
 ///
