@@ -61,6 +61,16 @@ impl Stage {
     fn gzip_to(&self, from: &str, to: &str) {
         fs::write(self.world.path(to), self.world.gzipped(from)).unwrap();
     }
+
+    /// What gzip does: the compressed file has the time of the plain one.
+    fn compress(&self, name: &str) {
+        let (plain, packed) = (self.world.path(name), format!("{name}.gz"));
+        let modified = fs::metadata(&plain).unwrap().modified().unwrap();
+        self.gzip_to(name, &packed);
+        fs::remove_file(plain).unwrap();
+        let packed = fs::File::options().write(true).open(self.world.path(&packed));
+        packed.unwrap().set_modified(modified).unwrap();
+    }
 }
 
 macro_rules! twice {
@@ -278,7 +288,24 @@ const REPLACED: [Row; 7] = [
 ];
 
 /// Rotations into directories that no pattern covers; `RotatedFilePaths` names them.
-const MOVED: [Row; 9] = [
+const MOVED: [Row; 13] = [
+    ("compressed at once into olddir twice: numbers", |stage| {
+        compressed_by_number(stage, 2, false)
+    }),
+    ("compressed at once into olddir four times: numbers", |stage| {
+        compressed_by_number(stage, 4, false);
+    }),
+    ("compressed into olddir a rotation later four times: numbers", |stage| {
+        compressed_by_number(stage, 4, true);
+    }),
+    ("compressed at once into olddir four times: dates", |stage| {
+        for day in 25..29 {
+            let plain = format!("old/app.log-202611{day}");
+            stage.rename(&plain);
+            stage.write(20);
+            stage.compress(&plain);
+        }
+    }),
     ("moved into olddir twice: numbers", |stage| {
         stage.rename("old/app.log.1");
         stage.write(20);
@@ -333,6 +360,26 @@ const MOVED: [Row; 9] = [
     }),
 ];
 
+/// As logrotate does with olddir, compress, and with delaycompress or without, so many times.
+fn compressed_by_number(stage: &mut Stage, rotations: usize, is_later: bool) {
+    for rotated in 0..rotations {
+        for number in (1..=rotated).rev() {
+            let is_compressed = !is_later || number > 1;
+            let extension = if is_compressed { ".gz" } else { "" };
+            let name = |number: usize| format!("old/app.log.{number}{extension}");
+            stage.world.rename(&name(number), &name(number + 1));
+        }
+        if is_later && rotated > 0 {
+            stage.compress("old/app.log.2");
+        }
+        stage.rename("old/app.log.1");
+        stage.write(20);
+        if !is_later {
+            stage.compress("old/app.log.1");
+        }
+    }
+}
+
 fn moved(stage: &Stage, to: &str, content: &[u8]) {
     let path = stage.world.path(to);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -377,13 +424,7 @@ fn what_went_into_olddir_long_ago_is_not_collected_with_a_generation_that_nobody
             stage.rename("old/app.log.1");
             stage.write(20);
         }
-        // What logrotate compresses keeps its time.
-        let plain = stage.world.path("old/app.log.3");
-        let modified = fs::metadata(&plain).unwrap().modified().unwrap();
-        stage.gzip_to("old/app.log.3", "old/app.log.3.gz");
-        fs::remove_file(plain).unwrap();
-        let packed = fs::File::options().write(true).open(stage.world.path("old/app.log.3.gz"));
-        packed.unwrap().set_modified(modified).unwrap();
+        stage.compress("old/app.log.3");
         stage.world.start();
         stage.world.run(Duration::from_secs(70));
         stage.world.stop();
@@ -395,6 +436,76 @@ fn what_went_into_olddir_long_ago_is_not_collected_with_a_generation_that_nobody
         let mut texts = stage.world.texts();
         texts.sort_by_key(|text| text[5..].trim().parse::<usize>().unwrap());
         assert_eq!(texts, expected, "forgotten: {forgotten}");
+    }
+}
+
+#[test]
+fn what_is_gone_from_where_rotated_files_go_while_its_log_is_looked_at_is_let_go() {
+    let mut stage = Stage { world: World::new(&["app.log"]), written: 0, runs: true };
+    stage.world.rotated = vec!["old/".to_string()];
+    stage.world.start();
+    stage.write(20);
+    stage.world.poll_until_quiet();
+    for number in 1..5 {
+        stage.rename(&format!("old/app.log.{number}"));
+        stage.write(20);
+        // It is read and closed.
+        stage.world.run(Duration::from_secs(130));
+        stage.world.remove(&format!("old/app.log.{number}"));
+    }
+    assert_eq!(stage.world.texts(), world::records("line", 0..stage.written));
+}
+
+#[test]
+fn what_begins_alike_and_is_compressed_into_olddir_while_down_is_collected_and_nothing_older() {
+    let banner = numbered("banner", 0..40);
+    for forgotten in [false, true] {
+        let mut world = World::new(&["app.log"]);
+        world.rotated = vec!["old/".to_string()];
+        world.start();
+        fs::create_dir(world.path("old")).unwrap();
+        let mut stage = Stage { world, written: 0, runs: true };
+        let rotate = |stage: &mut Stage, rotated: usize| {
+            for number in (1..=rotated).rev() {
+                let name = |number: usize| format!("old/app.log.{number}.gz");
+                stage.world.rename(&name(number), &name(number + 1));
+            }
+            stage.rename("old/app.log.1");
+            // A program that writes to the old file when the new one is there.
+            stage.world.append("app.log", &banner);
+            let late = stage.next(1);
+            stage.world.append("old/app.log.1", &late);
+            stage.compress("old/app.log.1");
+            stage.write(20);
+        };
+        stage.world.append("app.log", &banner);
+        stage.write(20);
+        for rotated in 0..3 {
+            stage.world.poll_until_quiet();
+            rotate(&mut stage, rotated);
+            stage.world.run(Duration::from_secs(70));
+        }
+        if forgotten {
+            stage.world.run_in_steps(Duration::from_secs(200_000), Duration::from_secs(600));
+        }
+        stage.world.stop();
+        for rotated in 3..7 {
+            rotate(&mut stage, rotated);
+        }
+        for _ in 0..2 {
+            stage.world.start();
+            stage.world.run(Duration::from_secs(70));
+            let told = stage.world.told();
+            assert!(!told.iter().any(|told| told.starts_with("Missing")), "{told:#?}");
+            stage.world.stop();
+        }
+        let texts = stage.world.texts();
+        let banners = texts.iter().filter(|text| text.starts_with("banner")).count();
+        assert_eq!(banners, 8 * 40, "forgotten: {forgotten}");
+        let mut lines: Vec<_> = texts.iter().filter(|text| text.starts_with("line")).collect();
+        lines.sort_by_key(|text| text[5..].trim().parse::<usize>().unwrap());
+        let expected = world::records("line", 0..stage.written);
+        assert_eq!(lines, expected.iter().collect::<Vec<_>>(), "forgotten: {forgotten}");
     }
 }
 
@@ -426,10 +537,12 @@ fn wrong(row: &Row, pattern: &str, runs: bool) -> BTreeMap<String, i32> {
     stage.world.run(Duration::from_secs(6));
     stage.world.read_all();
     stage.world.run(Duration::from_secs(6));
-    // A restart finds nothing new.
+    // A restart finds nothing new, and all that it looks for.
     stage.world.stop();
     stage.world.start();
     stage.world.run(Duration::from_secs(70));
+    let told = stage.world.told();
+    assert!(!told.iter().any(|told| told.starts_with("Missing")), "{}: {told:?}", row.0);
     for text in stage.world.texts() {
         *counts.entry(text).or_insert(0) += 1;
     }

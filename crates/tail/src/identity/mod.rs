@@ -14,3 +14,4 @@ pub(crate) mod named_after;
 pub(crate) mod order;
 pub(crate) mod relatives;
 pub(crate) mod rotation;
+pub(crate) mod successor;

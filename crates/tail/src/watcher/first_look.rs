@@ -5,6 +5,7 @@ use record::FileSeen;
 
 use crate::discover::absence::is_absence;
 use crate::discover::directory::Here;
+use crate::watcher::moved::as_sought;
 use crate::watcher::state::phase::Phase;
 use crate::watcher::state::unknowns::FAMILY_WAITS;
 use crate::{Event, Tail};
@@ -93,7 +94,8 @@ impl Tail {
             let is_it = stat.inode == seen.identity.inode && stat.skip_reason().is_none();
             if is_it && self.files.by_key(stat.key()).is_none() {
                 let interest = self.discovery.interest_of(&seen.real);
-                self.arrivals.push(Here::outside(seen.real.clone(), interest, stat));
+                let interest = interest.unwrap_or_else(|| as_sought(seen, &seen.real, Vec::new()));
+                self.arrivals.push(Here::outside(seen.real.clone(), Some(interest), stat));
             }
         }
         // Its inode number may be another file's by now: it is looked for there in any case.

@@ -23,6 +23,7 @@ use crate::discover::interest::NameInterest;
 use crate::discover::walk::{Walked, walk};
 use crate::identity::bytes::{Bytes, begin};
 use crate::identity::relatives::{Suffix, relatives};
+use crate::identity::successor::Times;
 use crate::pattern::rotated::RotatedPattern;
 use crate::source::descriptor::Descriptor;
 use crate::source::stat::Stat;
@@ -34,19 +35,25 @@ use crate::{Event, SkipReason, Tail, Target};
 const SEARCHES: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(60)];
 
-/// For how long after a rotation a program may write to the file that was rotated.
-const WRITTEN_LATE_NANOS: i64 = 60_000_000_000;
-
 /// How many files one search opens to see how they begin.
 const OPENED_MAX: usize = 1000;
 
-/// What walks met, and how the files there begin that were opened: each once a search.
+/// What walks met, and what the files there are that were opened: each once a search.
 #[derive(Default)]
 struct Search {
     walks: HashMap<(PathBuf, OsString), Vec<(PathBuf, Stat)>>,
-    begins: HashMap<PathBuf, Vec<u8>>,
+    looks: HashMap<PathBuf, Option<Look>>,
+    /// What followed upon the generations that are sought, each with its log.
+    next: HashSet<(Arc<Path>, PathBuf)>,
     /// What this process writes, once it was asked for.
     own: Option<HashSet<(u64, u64)>>,
+}
+
+/// What a file is that was opened.
+struct Look {
+    times: Times,
+    /// How it begins; nothing where that is not read.
+    begin: Vec<u8>,
 }
 
 impl Tail {
@@ -99,9 +106,13 @@ impl Tail {
             if has_failed {
                 self.dormants.set_unsought((seen.uid, seen.generation), true);
             }
-            let successors = self.successors(seen, &files, &mut search);
-            for (path, stat) in files {
-                let is_next = successors.contains(&path);
+            let next = self.successors(seen, &files, &mut search);
+            search.next.extend(next.into_iter().map(|path| (seen.logical.clone(), path)));
+        }
+        // What followed upon one of them may begin as another one did.
+        for (seen, is_read) in sought {
+            for (path, stat) in self.rotated_files(&seen.logical, *is_read, &mut search).0 {
+                let is_next = search.next.contains(&(seen.logical.clone(), path.clone()));
                 self.meet_rotated(seen, path.into(), stat, is_next, &mut search);
             }
         }
@@ -146,7 +157,7 @@ impl Tail {
         (files, has_failed)
     }
 
-    /// The files beside the one that was the log when it was last seen, and by name and birth younger
+    /// The files beside the one that was the log when it was last seen, and by name and time younger
     /// than that: generations that came and went while nobody looked.
     fn successors(
         &mut self,
@@ -154,43 +165,75 @@ impl Tail {
         files: &[(PathBuf, Stat)],
         search: &mut Search,
     ) -> Vec<PathBuf> {
-        if seen.real != seen.logical {
+        let Some(born) = seen.identity.birth.filter(|_| seen.real == seen.logical) else {
             return Vec::new();
-        }
-        let is_it = |(_, stat): &&(PathBuf, Stat)| stat.inode == seen.identity.inode;
-        let by_inode = files.iter().find(is_it);
-        let home = by_inode.or_else(|| {
-            files.iter().find(|(path, stat)| self.begins_like(seen, path, *stat, search))
-        });
-        let Some((home, _)) = home else { return Vec::new() };
+        };
+        let Some((home, home_times)) = self.home_of(seen, born, files, search) else {
+            return Vec::new();
+        };
         let (home_suffix, beside) = (suffix_of(home, &seen.logical), home.parent());
         if beside == seen.logical.parent() {
             return Vec::new();
         }
-        let younger = files.iter().filter(|(path, stat)| {
-            let is_beside = path.parent() == beside && stat.inode != seen.identity.inode;
-            is_beside && home_suffix.is_older_than(suffix_of(path, &seen.logical))
-        });
-        let younger: Vec<(PathBuf, Stat)> = younger.cloned().collect();
-        let followed = |(_, stat): &(PathBuf, Stat)| self.files.by_key(stat.key()).is_some();
-        let new: Vec<_> = younger.into_iter().filter(|file| !followed(file)).collect();
-        new.into_iter()
-            .filter(|(path, stat)| self.was_born_after(seen, path, *stat))
-            .map(|(path, _)| path)
-            .collect()
+        let mut found = Vec::new();
+        for (path, stat) in files.iter().filter(|(path, _)| path.parent() == beside) {
+            let is_younger = home_suffix.is_older_than(suffix_of(path, &seen.logical));
+            if is_younger
+                && self.files.by_key(stat.key()).is_none()
+                && let Some(look) = self.look_into_rotated(seen, path, *stat, search)
+                && look.times.followed(born, home_times)
+            {
+                found.push(path.clone());
+            }
+        }
+        found
     }
 
-    /// Whether a file is younger than a generation, and was written to after that was born. What was
-    /// compressed has the time of what it was made of.
-    fn was_born_after(&mut self, seen: &FileSeen, path: &Path, stat: Stat) -> bool {
-        let Some(birth) = seen.identity.birth else { return false };
-        let Ok(opened) = self.open(path) else { return false };
-        let mut first = [0; DECISIVE_BYTES];
-        let count = Bytes::read(&*opened.file, 0, &mut first);
-        let slack = if Format::of(&first[..count]).is_some() { WRITTEN_LATE_NANOS } else { 0 };
-        opened.stat.key() == stat.key()
-            && opened.identity.birth.is_some_and(|born| born > birth)
-            && stat.modified > birth.saturating_add(slack)
+    /// The file in which a generation is that was born then: its own, or the oldest by name of those
+    /// that begin as it did and may hold it.
+    fn home_of<'a>(
+        &mut self,
+        seen: &FileSeen,
+        born: i64,
+        files: &'a [(PathBuf, Stat)],
+        search: &mut Search,
+    ) -> Option<(&'a Path, Times)> {
+        let mut home: Option<(&Path, Times)> = None;
+        for (path, stat) in files {
+            let is_it = self.is_file_of(seen, path, *stat, search);
+            if !is_it && !self.begins_like(seen, path, *stat, search) {
+                continue;
+            }
+            let look = self.look_into_rotated(seen, path, *stat, search);
+            let Some(times) = look.map(|look| look.times) else { continue };
+            if is_it {
+                return Some((path, times));
+            }
+            let suffix = suffix_of(path, &seen.logical);
+            let is_older =
+                |(home, _): (&Path, Times)| suffix.is_older_than(suffix_of(home, &seen.logical));
+            if times.may_hold(born) && home.is_none_or(is_older) {
+                home = Some((path, times));
+            }
+        }
+        home
+    }
+
+    /// Whether this is the file in which a generation was: an inode number is given out again, a
+    /// birth time is not.
+    fn is_file_of(
+        &mut self,
+        seen: &FileSeen,
+        path: &Path,
+        stat: Stat,
+        search: &mut Search,
+    ) -> bool {
+        if stat.inode != seen.identity.inode {
+            return false;
+        }
+        let look = self.look_into_rotated(seen, path, stat, search);
+        let birth = look.and_then(|look| look.times.birth);
+        birth.is_none() || seen.identity.birth.is_none() || birth == seen.identity.birth
     }
 
     /// A file is where a generation may have gone, or one that followed it.
@@ -219,20 +262,12 @@ impl Tail {
         if is_met || is_other || is_excluded || self.is_own(&here, &mut search.own) {
             return;
         }
-        let is_it = stat.inode == seen.identity.inode;
+        let is_it = self.is_file_of(seen, &here.path, stat, search);
         // Whoever finds it, it is wanted as its name says.
         let own = self.discovery.interest_of(&here.path);
         let own = own.filter(|own| is_it || *own.logical == *seen.logical);
-        let sought = || NameInterest {
-            logical: seen.logical.clone(),
-            suffix: Some(suffix_of(&here.path, &seen.logical)),
-            logs: Vec::new(),
-            targets: match is_next {
-                true => self.collecting(&seen.logical),
-                false => Vec::new(),
-            },
-        };
-        here.interest = own.or_else(|| (!is_it).then(sought));
+        let targets = if is_next { self.collecting(&seen.logical) } else { Vec::new() };
+        here.interest = own.or_else(|| Some(as_sought(seen, &here.path, targets)));
         if is_it || is_next || self.begins_like(seen, &here.path, stat, search) {
             self.arrivals.push(here);
         }
@@ -255,32 +290,48 @@ impl Tail {
         if seen.head.len < record::HEAD_LEN_MIN {
             return false;
         }
-        if !search.begins.contains_key(path) {
-            if search.begins.len() >= OPENED_MAX {
+        let look = self.look_into_rotated(seen, path, stat, search);
+        look.is_some_and(|look| begins_alike(&look.begin, seen.head))
+    }
+
+    /// What a file is that a search met; `None`: it cannot be opened, or more files than a search
+    /// may open, which is reported.
+    fn look_into_rotated<'a>(
+        &mut self,
+        seen: &FileSeen,
+        path: &Path,
+        stat: Stat,
+        search: &'a mut Search,
+    ) -> Option<&'a Look> {
+        if !search.looks.contains_key(path) {
+            if search.looks.len() >= OPENED_MAX {
                 if self.told_unreadable.insert(seen.logical.clone()) {
                     let (path, reason) = (path.into(), SkipReason::TooMany);
                     self.events.push(Event::Skipped { path, reason });
                 }
-                return false;
+                return None;
             }
-            let found = self.beginning_of(path, stat);
-            search.begins.insert(path.to_path_buf(), found);
+            let look = self.look_at_rotated(path, stat);
+            search.looks.insert(path.to_path_buf(), look);
         }
-        search.begins.get(path).is_some_and(|begin| begins_alike(begin, seen.head))
+        search.looks.get(path)?.as_ref()
     }
 
-    fn beginning_of(&mut self, path: &Path, stat: Stat) -> Vec<u8> {
-        let Ok(opened) = self.open(path) else { return Vec::new() };
-        if opened.stat.key() != stat.key() {
-            return Vec::new();
-        }
+    fn look_at_rotated(&mut self, path: &Path, stat: Stat) -> Option<Look> {
+        let opened = self.open(path).ok().filter(|opened| opened.stat.key() == stat.key())?;
         let mut first = [0; DECISIVE_BYTES];
         let count = Bytes::read(&*opened.file, 0, &mut first);
         let format = Format::of(&first[..count]);
-        if format.is_some_and(|format| !format.is_read()) {
-            return Vec::new();
-        }
-        begin(&*Descriptor::new(opened, format, &self.link))
+        let times = Times {
+            birth: opened.identity.birth,
+            modified: opened.stat.modified,
+            is_compressed: format.is_some(),
+        };
+        let begin = match format.is_none_or(Format::is_read) {
+            true => begin(&*Descriptor::new(opened, format, &self.link)),
+            false => Vec::new(),
+        };
+        Some(Look { times, begin })
     }
 
     /// The targets that collect a log, as those that want a file of it.
@@ -288,6 +339,13 @@ impl Tail {
         let targets = self.discovery.targets.iter().filter(|(_, target)| target.matches(log));
         targets.map(|(target, _)| Wanting { target, member: false, at_start }).collect()
     }
+}
+
+/// How a file counts in which a generation is sought: as one of its log.
+pub(crate) fn as_sought(seen: &FileSeen, path: &Path, targets: Vec<(usize, bool)>) -> NameInterest {
+    let logical = seen.logical.clone();
+    let suffix = (*path != *logical).then(|| suffix_of(path, &logical));
+    NameInterest { logical, suffix, logs: Vec::new(), targets }
 }
 
 /// What a rotation made of a log's name, as far as that can be told.

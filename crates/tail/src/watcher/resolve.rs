@@ -131,6 +131,8 @@ impl Tail {
         }
         // A copy may be seen before it is seen that its original grew, or was truncated.
         others.iter().for_each(|id| self.look_at_file(*id));
+        // What is gone from where no pattern looks is let go at once.
+        others.retain(|id| self.files.get(*id).is_some());
         let rewritten = self.rewritten(&others)?;
         others.retain(|id| !rewritten.contains(id));
         rewritten.iter().for_each(|id| self.doubt(*id));
