@@ -1,9 +1,9 @@
 //! Many short runs, each with troubles of its own, all by seed.
 //!
 //! A failing seed is printed with the command that plays it again; it is then committed in
-//! `data/failed_once.txt`, whose seeds are played first. `IRONTAIL_SIM_RUNS` says how many runs, `IRONTAIL_SIM_FROM` which seed is the
-//! first, `IRONTAIL_SIM_SHARD=i/n` which part, `IRONTAIL_SIM_THREADS` how many at once (one on each
-//! core unless told otherwise). With `IRONTAIL_SIM_SEED` that one is played, and everything is told
+//! `data/failed_once.txt`, whose seeds are played first. `IRONTAIL_SIM_RUNS` says how many runs, a
+//! quarter of them hard ones, `IRONTAIL_SIM_FROM` which seed is the first, `IRONTAIL_SIM_SHARD=i/n`
+//! which part, `IRONTAIL_SIM_THREADS` how many at once (one on each core unless told otherwise). With `IRONTAIL_SIM_SEED` that one is played, and everything is told
 //! that happens in it. Ten million of them:
 //!
 //!     IRONTAIL_SIM_RUNS=10000000 cargo test --release -p simulation --test seeded -- --nocapture
@@ -18,9 +18,9 @@ use std::{panic, thread};
 
 use simulation::Level;
 
-/// How many runs there are unless told otherwise, and how many of the hard ones beside them.
-const RUNS: u64 = 30_000;
-const HARD_RUNS: u64 = 10_000;
+/// How many runs there are unless told otherwise, and which part of them are hard ones.
+const RUNS: u64 = 40_000;
+const HARD_PART: u64 = 4;
 
 /// In so many runs everything happens that they are made for.
 const ENOUGH: u64 = 10_000;
@@ -205,16 +205,34 @@ fn parse_regression(line: &str) -> (Level, u64) {
     (level, words.next().and_then(|seed| seed.parse().ok()).expect("a seed"))
 }
 
+/// How many runs there are.
+fn runs() -> u64 {
+    number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS)
+}
+
+/// Plays so many seeds, or this process's part of them.
+fn play_seeds(level: Level, count: u64) -> Tally {
+    let ((at, of), begin, threads) = (shard(), Instant::now(), threads());
+    let from = number("IRONTAIL_SIM_FROM").unwrap_or(0);
+    let taken = AtomicU64::new(0);
+    let next = || {
+        let seed = from + at + of * taken.fetch_add(1, Ordering::Relaxed);
+        (seed < from + count).then_some(seed)
+    };
+    let tally = play_on(level, threads, next);
+    let a_second = tally.runs as f64 / begin.elapsed().as_secs_f64();
+    println!("{} runs {level:?}, {a_second:.0} a second on {threads} threads", tally.runs);
+    tally
+}
+
 /// Also errors of the logs' files, and logs that are copied and truncated while they are read.
 #[test]
 fn hard_runs_keep_the_promise() {
     let is_asked = |name| std::env::var_os(name).is_some();
-    if ["IRONTAIL_SIM_SEED", "IRONTAIL_SIM_LEVEL", "IRONTAIL_SIM_RUNS"].into_iter().any(is_asked) {
+    if ["IRONTAIL_SIM_SEED", "IRONTAIL_SIM_LEVEL"].into_iter().any(is_asked) {
         return;
     }
-    let taken = AtomicU64::new(0);
-    let next = || Some(taken.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < HARD_RUNS);
-    let Tally { failed, .. } = play_on(Level::Hard, threads(), next);
+    let Tally { failed, .. } = play_seeds(Level::Hard, runs() / HARD_PART);
     assert!(failed.is_empty(), "runs that failed: {failed:?}");
 }
 
@@ -225,18 +243,7 @@ fn seeded_runs_keep_the_promise() {
         println!("{:#?}", run(seed, level()));
         return;
     }
-    let ((at, of), begin) = (shard(), Instant::now());
-    let from = number("IRONTAIL_SIM_FROM").unwrap_or(0);
-    let last = from + number("IRONTAIL_SIM_RUNS").unwrap_or(RUNS);
-    let threads = threads();
-    let taken = AtomicU64::new(0);
-    let next = || {
-        let seed = from + at + of * taken.fetch_add(1, Ordering::Relaxed);
-        (seed < last).then_some(seed)
-    };
-    let Tally { runs, counts, failed } = play_on(level(), threads, next);
-    let a_second = runs as f64 / begin.elapsed().as_secs_f64();
-    println!("{runs} seeded runs, {a_second:.0} a second on {threads} threads");
+    let Tally { runs, counts, failed } = play_seeds(level(), runs() - runs() / HARD_PART);
     println!("{counts:#?}");
     assert!(failed.is_empty(), "runs that failed: {failed:?}");
     let missing: Vec<_> = EVENTS.iter().filter(|event| !counts.contains_key(*event)).collect();
