@@ -19,7 +19,7 @@ use crate::read::padding::{After, after_padding, padding, padding_start};
 use crate::read::piece::Piece;
 use crate::read::position::{Position, Shown, Span, Unwanted};
 use crate::source::descriptor::Descriptor;
-use crate::source::file::First;
+use crate::source::place::First;
 use crate::source::reading::OpenFile;
 use crate::{Error, Framing, Raw, Source};
 

@@ -9,21 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use record::{Anchor, FileSeen, FileUid, HEAD_LEN_MAX, Head, Identity, Signature};
+use record::{Anchor, FileSeen, FileUid};
 
 use crate::Error;
-use crate::compressed::format::Format;
 use crate::identity::bytes::written;
-use crate::identity::fingerprint;
-use crate::source::budget::{Budget, Holder};
 use crate::source::descriptor::Descriptor;
 use crate::source::link::WatcherLink;
-use crate::source::open_file::{Refusal, open};
+use crate::source::place::{First, Place, Rare};
 
 /// One generation of a file.
 #[derive(Debug)]
 pub struct Source {
-    key: (FileUid, u32),
+    pub(crate) key: (FileUid, u32),
     logical: Arc<Path>,
     pub(crate) rank: AtomicU64,
     pub(crate) link: Arc<WatcherLink>,
@@ -43,57 +40,11 @@ pub struct Source {
     /// Whether its descriptor stays open because it is in doubt which file it is.
     pub(crate) pinned: AtomicBool,
     /// Whether the budget knows that it holds a descriptor.
-    held: AtomicBool,
-    /// One of `FAULT_*`.
-    fault: AtomicU8,
-    me: Weak<Source>,
-    place: Mutex<Place>,
-}
-
-/// The last read succeeded.
-const FAULT_NONE: u8 = 0;
-/// The last read failed; the watcher offers the source again after a pause.
-const FAULT_WAITS: u8 = 1;
-/// The pause is over: the next read tells.
-const FAULT_PROBED: u8 = 2;
-
-/// Where the bytes are and what is known of them.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) identity: Identity,
-    pub(crate) real: Arc<Path>,
-    pub(crate) head: Head,
-    pub(crate) signature: Signature,
-    /// The furthest position that was read, here or before a restart.
-    pub(crate) reached: Anchor,
-    pub(crate) descriptor: Option<Arc<Descriptor>>,
-    /// How they are compressed there.
-    pub(crate) format: Option<Format>,
-    /// Boxed: hardly any source has any of it.
-    pub(crate) rare: Option<Box<Rare>>,
-    /// Whether the bytes are nowhere any more.
-    pub(crate) lost: bool,
-    /// Whether the head has become longer since the watcher last asked.
-    pub(crate) has_new_head: bool,
-}
-
-/// What hardly any source has.
-#[derive(Debug, Default)]
-pub(crate) struct Rare {
-    /// NULs at the end of the file after a crash of the system: no data until overwritten.
-    pub(crate) nuls: Option<(u64, u64)>,
-    /// Where a compressed file ends, in decompressed bytes, as long as it is incomplete.
-    torn: Option<u64>,
-}
-
-impl Place {
-    /// The file begins with these bytes.
-    pub(crate) fn begin_with(&mut self, bytes: &[u8]) {
-        let begin = written(&bytes[..bytes.len().min(HEAD_LEN_MAX as usize)]);
-        let old = self.head;
-        (self.head, self.signature) = (fingerprint::head(begin), fingerprint::signature(begin));
-        self.has_new_head |= self.head != old;
-    }
+    pub(crate) held: AtomicBool,
+    /// Whether the last read failed (`faults.rs`).
+    pub(crate) fault: AtomicU8,
+    pub(crate) me: Weak<Source>,
+    pub(crate) place: Mutex<Place>,
 }
 
 /// What a source begins with.
@@ -106,28 +57,6 @@ pub(crate) struct Birth {
     pub(crate) acknowledged: u64,
     pub(crate) nuls: Option<(u64, u64)>,
     pub(crate) descriptor: Arc<Descriptor>,
-}
-
-/// The first bytes of a source, as a reader met them.
-#[derive(Clone, Copy)]
-pub(crate) struct First<'a> {
-    pub(crate) bytes: &'a [u8],
-    /// Whether there are no more.
-    pub(crate) is_all: bool,
-}
-
-impl First<'_> {
-    fn begin(&self) -> &[u8] {
-        &self.bytes[..self.bytes.len().min(HEAD_LEN_MAX as usize)]
-    }
-
-    /// Whether they are what a file begins with. A head that is longer than a read proves nothing.
-    pub(crate) fn fits(self, head: Head) -> bool {
-        match self.bytes.get(..head.len as usize) {
-            Some(begin) => fingerprint::head(begin) == head,
-            None => !self.is_all,
-        }
-    }
 }
 
 impl Source {
@@ -148,7 +77,7 @@ impl Source {
             ended: AtomicBool::new(false),
             pinned: AtomicBool::new(false),
             held: AtomicBool::new(false),
-            fault: AtomicU8::new(FAULT_NONE),
+            fault: AtomicU8::default(),
             me: Weak::clone(me),
             place: Mutex::new(Place {
                 identity: seen.identity,
@@ -268,68 +197,6 @@ impl Source {
         self.acknowledged() >= self.size()
     }
 
-    /// The budget may close the descriptor that is open now.
-    pub(crate) fn hold(&self) {
-        if !self.held.swap(true, Ordering::Relaxed) {
-            let me: Weak<dyn Holder> = Weak::<Self>::clone(&self.me);
-            self.link.budget.hold(me);
-        }
-    }
-
-    /// Closes a descriptor through which nothing can be read: a new one may work, where the handle
-    /// was stale.
-    pub(crate) fn close_if_named(&self) {
-        if let Ok(mut place) = self.place.try_lock() {
-            self.close_by_name(&mut place);
-        }
-    }
-
-    /// Whether it is closed now.
-    fn close_by_name(&self, place: &mut Place) -> bool {
-        let Some(file) = &place.descriptor else { return true };
-        let is_used = Arc::strong_count(file) > 1;
-        if self.is_vanishing() || is_used || !file.may_be_closed(&place.real) {
-            return false;
-        }
-        place.descriptor = None;
-        true
-    }
-
-    /// The open file; opened again where it was closed. For readers.
-    pub(crate) fn descriptor(&self) -> Result<Arc<Descriptor>, Error> {
-        self.open(Budget::make_way)
-    }
-
-    /// The same for the watcher, which may exceed the budget: what a file is can be told without
-    /// waiting for those that are read.
-    pub(crate) fn descriptor_for_watcher(&self) -> Result<Arc<Descriptor>, Error> {
-        self.open(Budget::make_way_for_watcher)
-    }
-
-    fn open(&self, makes_way: impl Fn(&Budget) -> bool) -> Result<Arc<Descriptor>, Error> {
-        let mut place = self.place();
-        if let Some(descriptor) = &place.descriptor {
-            return Ok(Arc::clone(descriptor));
-        }
-        let path = Arc::clone(&place.real);
-        if place.lost {
-            return Err(Error::Lost { path, start: 0, end: self.size() });
-        }
-        if !makes_way(&self.link.budget) {
-            return Err(Error::Open { path, source: rustix::io::Errno::MFILE.into() });
-        }
-        match open(&self.link.trees, &path) {
-            Ok(opened) if opened.identity == place.identity => {
-                let descriptor = Descriptor::new(opened, place.format, &self.link);
-                place.descriptor = Some(Arc::clone(&descriptor));
-                self.hold();
-                Ok(descriptor)
-            }
-            Err(Refusal::Failed(source)) => Err(Error::Open { path, source }),
-            _ => Err(self.raise(path, place.reached.offset)),
-        }
-    }
-
     /// The error for bytes that are not what they were; the watcher will look into it.
     pub(crate) fn raise(&self, path: Arc<Path>, offset: u64) -> Error {
         let mut alarms = self.link.alarms.lock().expect("no holder panics");
@@ -343,53 +210,6 @@ impl Source {
     pub(crate) fn tell_padding(&self, data_end: u64) {
         let mut padded = self.link.padded.lock().expect("no holder panics");
         padded.push((self.key.0, self.key.1, data_end));
-    }
-
-    /// A read came to this. One that failed is reported to the watcher, which offers the source
-    /// again after a pause, until a read succeeds.
-    pub(crate) fn note_read<T>(&self, result: &Result<T, Error>) {
-        let (generation, error) = (
-            self.key,
-            match result {
-                Ok(_) => {
-                    if self.fault.load(Ordering::Relaxed) != FAULT_NONE {
-                        self.fault.store(FAULT_NONE, Ordering::Relaxed);
-                    }
-                    return;
-                }
-                // The watcher was told, and offers it again when it knows what became of it.
-                Err(Error::Changed { .. } | Error::Lost { .. }) => return,
-                Err(error) => error,
-            },
-        );
-        self.close_if_named();
-        if self.fault.swap(FAULT_WAITS, Ordering::Relaxed) != FAULT_WAITS {
-            let mut failures = self.link.failures.lock().expect("no holder panics");
-            failures.push((generation, error.to_string()));
-        }
-    }
-
-    /// Asks the watcher to offer it again in a moment.
-    pub(crate) fn defer(&self) {
-        let mut deferred = self.link.deferred.lock().expect("no holder panics");
-        deferred.push(self.key);
-    }
-
-    /// Whether a read failed and the pause after it is not over.
-    pub(crate) fn waits_for_retry(&self) -> bool {
-        self.fault.load(Ordering::Relaxed) == FAULT_WAITS
-    }
-
-    /// Whether the last read failed.
-    pub(crate) fn is_faulty(&self) -> bool {
-        self.fault.load(Ordering::Relaxed) != FAULT_NONE
-    }
-
-    /// The pause after a failed read is over.
-    pub(crate) fn probe(&self) {
-        let fault = &self.fault;
-        let (from, to) = (FAULT_WAITS, FAULT_PROBED);
-        let _ = fault.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// A reader came to where a compressed file is damaged.
@@ -467,40 +287,12 @@ impl Source {
     }
 }
 
-impl Holder for Source {
-    fn is_acknowledged(&self) -> bool {
-        Self::is_acknowledged(self)
-    }
-
-    fn is_pinned(&self) -> bool {
-        self.pinned.load(Ordering::Relaxed)
-    }
-
-    fn let_go(&self) -> bool {
-        let Ok(mut place) = self.place.try_lock() else { return false };
-        let is_closed = self.close_by_name(&mut place);
-        if is_closed {
-            // Under the lock: who opens it now makes it known again.
-            self.held.store(false, Ordering::Relaxed);
-        }
-        is_closed
-    }
-
-    fn forget_if_closed(&self) -> bool {
-        let Ok(place) = self.place.try_lock() else { return false };
-        let is_closed = place.descriptor.is_none();
-        if is_closed {
-            self.held.store(false, Ordering::Relaxed);
-        }
-        is_closed
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::identity::bytes::begin;
     use crate::identity::fingerprint;
+    use crate::source::open_file::open;
 
     /// A source of a file that is there.
     pub(crate) fn source_of(path: &Path, generation: u32, now: Instant) -> Arc<Source> {
