@@ -356,8 +356,13 @@ mod tests {
             if round % 2 == 0 {
                 text.push(b'}');
             }
-            let expected: Option<serde_json::Map<String, serde_json::Value>> =
-                serde_json::from_slice(&text).ok();
+            let expected: Result<serde_json::Map<String, serde_json::Value>, _> =
+                serde_json::from_slice(&text);
+            // JSON, too, and kept as it is written.
+            if expected.as_ref().is_err_and(|error| error.to_string().contains("out of range")) {
+                continue;
+            }
+            let expected = expected.ok();
             let found = parsed(&text);
             let shown = String::from_utf8_lossy(&text);
             assert_eq!(found.is_some(), expected.is_some(), "{shown}");
