@@ -15,4 +15,4 @@ mod survive;
 pub use dump::{acknowledged, ahead, is_known_whole};
 pub use loss::Reported;
 pub use stage::{ENOUGH, Stage, http, is_long, length};
-pub use survive::{End, Outcome, survive};
+pub use survive::{End, Outcome, survive, survive_until};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{AgentCommand, Destination, Stopped, Verdict, WriterPlan, Writers};
+use testkit::{AgentCommand, Destination, Stopped, Verdict, WriterPlan, Writers, Written};
 
 use crate::ENOUGH;
 
@@ -22,6 +22,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// How each SIGTERM went; the last one, after everything had arrived, included.
     pub stops: Vec<Stopped>,
+    /// What was written.
+    pub written: Vec<Written>,
 }
 
 impl Outcome {
@@ -46,6 +48,23 @@ pub fn survive(
     ends: &[End],
     seed: u64,
 ) -> Outcome {
+    let rest = |written: &[Written]| {
+        wait_for_the_rest(destination, written.iter().map(|one| one.lines).sum());
+    };
+    survive_until(command, destination, plans, lasting, ends, seed, rest)
+}
+
+/// The same, where `rest` waits until all is done that is to be done.
+#[track_caller]
+pub fn survive_until(
+    command: impl Fn() -> AgentCommand,
+    destination: &Destination,
+    plans: Vec<WriterPlan>,
+    lasting: Duration,
+    ends: &[End],
+    seed: u64,
+    rest: impl FnOnce(&[Written]),
+) -> Outcome {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut stops = Vec::new();
     let mut agent = command().start();
@@ -62,11 +81,11 @@ pub fn survive(
     }
     std::thread::sleep(lasting.saturating_sub(start.elapsed()));
     let written = writers.stop();
-    wait_for_the_rest(destination, written.iter().map(|one| one.lines).sum());
+    rest(&written);
     stops.push(agent.stop(ENOUGH));
     let verdict = destination.ledger(|ledger| Verdict::of_ledger(&written, ledger));
     println!("{} ends: {verdict}", ends.len());
-    Outcome { verdict, stops }
+    Outcome { verdict, stops, written }
 }
 
 /// `count` random moments within `lasting`, in order, the first and last half second left out.

@@ -9,7 +9,7 @@ use testkit::{Agent, AgentCommand, Destination, Faults, Verdict, until};
 use tests::{ENOUGH, Stage, http};
 
 /// The agent with an admin endpoint on a free port, and where that is.
-fn start(command: AgentCommand) -> (Agent, String) {
+pub(crate) fn start(command: AgentCommand) -> (Agent, String) {
     let agent = command.args(&["--admin", "127.0.0.1:0"]).start();
     let said = agent.wait_log("admin endpoint on http://", ENOUGH);
     let address = said.split("http://").nth(1).unwrap().lines().next().unwrap().to_owned();
@@ -43,10 +43,10 @@ fn wait_for(address: &str, path: &str, status: u16) -> String {
 type Labels = BTreeMap<String, String>;
 
 /// Samples, each with its name and labels.
-struct Metrics(Vec<(String, Labels, f64)>);
+pub(crate) struct Metrics(Vec<(String, Labels, f64)>);
 
 impl Metrics {
-    fn get(address: &str) -> Self {
+    pub(crate) fn get(address: &str) -> Self {
         let (status, text) = get(address, "/metrics");
         assert_eq!(status, 200, "{text}");
         Self::parse(&text)
@@ -83,18 +83,30 @@ impl Metrics {
         Self(samples)
     }
 
-    /// The one sample of a name whose labels hold these words.
-    #[track_caller]
-    fn value(&self, name: &str, words: &[&str]) -> f64 {
-        let found: Vec<_> = self
+    /// The samples of a name whose labels hold these words.
+    fn found(&self, name: &str, words: &[&str]) -> Vec<f64> {
+        let has = |labels: &Labels, word| labels.values().any(|value| value.contains(word));
+        let found = self
             .0
             .iter()
-            .filter(|(of, labels, _)| {
-                of == name && words.iter().all(|word| labels.values().any(|v| v.contains(word)))
-            })
-            .collect();
+            .filter(|(of, labels, _)| of == name && words.iter().all(|word| has(labels, word)));
+        found.map(|(.., value)| *value).collect()
+    }
+
+    /// The one sample of a name whose labels hold these words.
+    #[track_caller]
+    pub(crate) fn value(&self, name: &str, words: &[&str]) -> f64 {
+        let found = self.found(name, words);
         assert_eq!(found.len(), 1, "{name} {words:?}: {found:?}");
-        found[0].2
+        found[0]
+    }
+
+    /// The same where there may be none yet.
+    #[track_caller]
+    pub(crate) fn value_or_zero(&self, name: &str, words: &[&str]) -> f64 {
+        let found = self.found(name, words);
+        assert!(found.len() <= 1, "{name} {words:?}: {found:?}");
+        found.first().copied().unwrap_or_default()
     }
 }
 

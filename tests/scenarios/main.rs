@@ -29,6 +29,7 @@ mod otlp;
 mod pod_logs_dir;
 mod processors;
 mod proxy;
+mod rate_limits;
 mod reboot;
 mod restore_order;
 mod rotation;

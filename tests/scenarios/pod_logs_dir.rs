@@ -7,8 +7,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use testkit::{Agent, until};
+use testkit::{Agent, AgentCommand, until};
 use tests::{ENOUGH, Stage};
+
+use super::admin::{self, Metrics};
 
 /// containerd's directory of bundles below its state directory.
 const BUNDLES: &str = "io.containerd.runtime.v2.task/k8s.io";
@@ -22,6 +24,11 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::through(json!([]))
+    }
+
+    /// What is printed passes these processors.
+    fn through(processors: Value) -> Self {
         let stage = Stage::new();
         // Every agent of the machine sees the same bundles.
         let namespace = format!("ns-{:08x}", fastrand::u32(..));
@@ -29,16 +36,28 @@ impl Scene {
         let input = json!({ "Type": "input_container_stdio", "ContainerFilters": filters,
                             "TailSizeKB": 1_048_576 });
         let output = json!({ "Type": "flusher_file", "FilePath": stage.path("out.json") });
-        stage.pipeline("printed", &json!({ "inputs": [input], "flushers": [output] }));
+        let pipeline = json!({ "inputs": [input], "processors": processors, "flushers": [output] });
+        stage.pipeline("printed", &pipeline);
         fs::create_dir_all(stage.path("containerd").join(BUNDLES)).unwrap();
         Self { stage, namespace, printed: Vec::new() }
     }
 
     fn start(&self) -> Agent {
+        self.command().start()
+    }
+
+    fn command(&self) -> AgentCommand {
         // No engine: only bundles and logs.
         let engine = format!("unix://{}", self.stage.path("none.sock").display());
         let command = self.stage.run().env("DOCKER_HOST", engine);
-        command.env("CONTAINERD_STATE_DIR", self.stage.path("containerd")).start()
+        command.env("CONTAINERD_STATE_DIR", self.stage.path("containerd"))
+    }
+
+    /// How many records of each pod have arrived.
+    fn arrived(&self, pod: &str) -> u64 {
+        let text = fs::read_to_string(self.stage.path("out.json")).unwrap_or_default();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        records.filter(|record| record["__tag__:_pod_name_"] == pod).count() as u64
     }
 
     /// Where the kubelet stores the logs of a pod.
@@ -154,4 +173,37 @@ fn a_directory_of_pods_logs_that_cannot_be_seen_is_named() {
     let agent = scene.start();
     agent.wait_log("kubelet-logs", ENOUGH);
     assert_eq!(agent.stop(ENOUGH).code, Some(0));
+}
+
+#[test]
+fn a_limit_for_each_container_or_namespace_is_one_of_the_source_that_the_metrics_name() {
+    // A burst of its own takes 40 records; what web left of one does not take 60.
+    for (per, source, count) in [("container", "/web/app", 40), ("namespace", "", 60)] {
+        let limit = json!({
+            "Type": "processor_rate_limit", "RecordsPerSecond": 1, "BurstRecords": 50,
+            "Mode": "drop", "Per": per,
+        });
+        let mut scene = Scene::through(json!([limit]));
+        scene.run("web");
+        scene.run("db");
+        (0..200).for_each(|_| scene.print("web", 0));
+        let (agent, address) = admin::start(scene.command());
+        let source = format!("{}{source}", scene.namespace);
+        let name = "irontail_rate_limit_dropped_records_total";
+        let dropped = || Metrics::get(&address).value_or_zero(name, &[&source]) as u64;
+        until(ENOUGH, "web's records", || match scene.arrived("web") + dropped() {
+            200 => Ok(()),
+            decided => Err(decided),
+        });
+        assert!(dropped() > 0, "nothing was over the limit");
+        let before = dropped();
+        (0..count).for_each(|_| scene.print("db", 0));
+        until(ENOUGH, "db's records", || match scene.arrived("db") + dropped() - before {
+            decided if decided == count => Ok(()),
+            decided => Err(decided),
+        });
+        let db_pays = scene.arrived("db") < count;
+        assert_eq!(db_pays, per == "namespace", "{} of db", scene.arrived("db"));
+        assert_eq!(agent.stop(ENOUGH).code, Some(0));
+    }
 }

@@ -124,7 +124,7 @@ fn a_sample_shows_what_processors_make_of_lines_and_touches_no_state() {
         "web",
         &json!({
             "inputs": [stage.input()],
-            "processors": [{
+            "processors": [{"Type": "processor_rate_limit", "RecordsPerSecond": 1}, {
                 "Type": "processor_parse_regex_native", "SourceKey": "content",
                 "Regex": r"(\w+)=(\d+)", "Keys": ["name", "value"],
             }],
@@ -143,7 +143,8 @@ fn a_sample_shows_what_processors_make_of_lines_and_touches_no_state() {
     assert!(lines[1].starts_with(r#"{"name":"a","value":"1","__time__":"#), "{out}");
     assert!(lines[2].starts_with(r#"{"name":"b","value":"2","__time__":"#), "{out}");
     assert_eq!(lines[3], "  2 records, 1 left out");
-    assert_eq!(lines[4], "  processors[0] (processor_parse_regex_native): 1 parse_error");
+    assert_eq!(lines[4], "  processors[0] (processor_rate_limit): not applied to a sample");
+    assert_eq!(lines[5], "  processors[1] (processor_parse_regex_native): 1 parse_error");
     assert!(!stage.state().exists(), "nothing was made");
     let (code, _, error) = check(&stage.path("none"));
     assert_eq!(code, Some(1));

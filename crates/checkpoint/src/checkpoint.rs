@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::journal::append::Journal;
 use crate::journal::codec::{Cut, Entry};
 use crate::state::values::State;
-use crate::{Error, FileSpan, Options, Place};
+use crate::{Error, FileSpan, Options, Place, RateLimited};
 
 /// Which progress is known, and the only way to change it.
 pub struct Checkpoint {
@@ -175,14 +175,31 @@ impl Checkpoint {
         spans: &[FileSpan],
         end: Anchor,
     ) -> Result<(), Error> {
-        let is_proof = spans.last().is_some_and(|last| last.end == end.offset);
-        match is_proof && end.hash != UNPROVEN {
-            true => {
-                let (spans, hash) = (spans.to_vec(), end.hash);
+        match proof(spans, end) {
+            UNPROVEN => self.unwanted(delivery, spans),
+            hash => {
+                let spans = spans.to_vec();
                 self.append(Entry::PassedOver { delivery, spans, hash }).map(drop)
             }
-            false => self.unwanted(delivery, spans),
         }
+    }
+
+    /// A rate limit leaves out these bytes of one file, which are so many records: as
+    /// [`Checkpoint::passed_over`], and counted.
+    pub fn rate_limited(
+        &self,
+        delivery: DeliveryKey,
+        spans: &[FileSpan],
+        end: Anchor,
+        records: u64,
+    ) -> Result<(), Error> {
+        let (spans, hash) = (spans.to_vec(), proof(spans, end));
+        self.append(Entry::RateLimited { delivery, spans, hash, records }).map(drop)
+    }
+
+    /// What rate limits have left out of a delivery, ever.
+    pub fn rate_limited_of(&self, delivery: DeliveryKey) -> RateLimited {
+        self.core().state.delivery(delivery).rate_limited
     }
 
     /// It was reported that a generation is nowhere, with what it takes along. Forgotten when it
@@ -385,4 +402,10 @@ fn check_bounds(bounds: &Bounds) -> Result<(), Error> {
         true => Err(Error::Invalid("a request has an empty range")),
         false => Ok(()),
     }
+}
+
+/// The hash of what stands before the end of the last span, where that is where `end` is.
+fn proof(spans: &[FileSpan], end: Anchor) -> u64 {
+    let is_proof = spans.last().is_some_and(|last| last.end == end.offset);
+    if is_proof { end.hash } else { UNPROVEN }
 }

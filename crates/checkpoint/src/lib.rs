@@ -66,6 +66,6 @@ pub use error::Error;
 pub use place::Place;
 pub use start::inspect::{Dump, FileDump, ProgressDump, RequestDump, SegmentDump, inspect};
 pub use types::{
-    FileSpan, ForeignFile, OnLost, Options, Origin, PipelineClaim, PipelineKeys, Recovery,
-    SpooledRequest,
+    FileSpan, ForeignFile, OnLost, Options, Origin, PipelineClaim, PipelineKeys, RateLimited,
+    Recovery, SpooledRequest,
 };

@@ -105,6 +105,23 @@ pub struct ForeignFile {
     pub config_name: String,
 }
 
+/// What rate limits have left out of a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimited {
+    /// Raw bytes.
+    pub bytes: u64,
+    /// Records.
+    pub records: u64,
+}
+
+impl RateLimited {
+    pub(crate) fn add(&mut self, spans: &[FileSpan], records: u64) {
+        let bytes = spans.iter().map(|span| span.end.saturating_sub(span.start));
+        self.bytes = self.bytes.saturating_add(bytes.sum());
+        self.records = self.records.saturating_add(records);
+    }
+}
+
 /// A request that lies in the spool and has not been taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpooledRequest {

@@ -15,6 +15,7 @@ use tail::Unwanted;
 
 use crate::clock::Clock;
 use crate::meter::counters::LossReason;
+use crate::meter::limit_counts::Dropped;
 use crate::meter::meter::Meter;
 use crate::shutdown::Stop;
 use crate::stores::dead_letter::DeadLetter;
@@ -41,7 +42,7 @@ pub struct Stores {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Bytes that a reader passed over: NULs, or the `\n` of a line that was sent without it.
+/// Bytes that are acknowledged without being sent.
 pub struct LeftOut {
     /// The file.
     pub file: FileUid,
@@ -49,6 +50,23 @@ pub struct LeftOut {
     pub generation: u32,
     /// Which bytes.
     pub unwanted: Unwanted,
+    /// Why.
+    pub rule: Rule,
+}
+
+/// Why bytes are left out.
+pub enum Rule {
+    /// The reader passed over them: NULs, or the `\n` of a line that was sent without it.
+    Unwanted,
+    /// They are over a rate limit.
+    RateLimit {
+        /// Its place in `processors`.
+        at: usize,
+        /// Whose they are.
+        source: String,
+        /// How many records they hold.
+        records: u64,
+    },
 }
 
 impl Stores {
@@ -105,14 +123,22 @@ impl Stores {
         }
     }
 
-    /// Journals what readers passed over as not wanted. Where the agent has to leave before that
-    /// can be written, the next one passes over it again.
+    /// Journals what is not wanted. Where the agent has to leave before that can be written, the
+    /// next one decides again.
     pub(crate) fn leave_out(&self, delivery: DeliveryKey, meter: &Meter, left_out: &[LeftOut]) {
-        for LeftOut { file, generation, unwanted: Unwanted { spans, proof } } in left_out {
+        for LeftOut { file, generation, unwanted: Unwanted { spans, proof }, rule } in left_out {
             let (file, generation) = (*file, *generation);
             let span = |(start, end)| FileSpan { file, generation, start, end };
             let of_file: Vec<_> = spans.iter().map(span).collect();
             let end = proof.unwrap_or_default();
+            if let Rule::RateLimit { at, source, records } = rule {
+                let drop = |c: &Checkpoint| c.rate_limited(delivery, &of_file, end, *records);
+                if self.persist(meter, drop).is_ok() {
+                    let dropped = Dropped { records: *records, bytes: spans.len() };
+                    meter.rate_limited(*at, source, file, dropped);
+                }
+                continue;
+            }
             let pass_over = |c: &Checkpoint| c.passed_over(delivery, &of_file, end);
             if self.persist(meter, pass_over).is_ok() {
                 meter.counters.lose(LossReason::Unwanted, file, spans.len());

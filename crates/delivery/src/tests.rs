@@ -1,6 +1,7 @@
 //! What the parts do together on a simulated disk that crashes at every operation: the order of
 //! journal, dead letter and spool. Not here: crashes inside one part (that part's own tests).
 
+mod limited;
 mod spooled;
 
 use std::path::Path;

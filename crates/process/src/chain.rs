@@ -14,6 +14,8 @@ use crate::{Context, Keep, Processor, Tally};
 /// A stage and where it comes from.
 #[derive(Debug)]
 pub struct Stage {
+    /// Its place in `processors`.
+    pub at: usize,
     /// Its `Type`.
     pub kind: &'static str,
     /// What its section of the configuration says, keys sorted.
@@ -39,9 +41,9 @@ impl Chain {
         self.stages.is_empty()
     }
 
-    /// The `Type` of each stage.
-    pub fn kinds(&self) -> impl ExactSizeIterator<Item = &'static str> {
-        self.stages.iter().map(|stage| stage.kind)
+    /// The place in `processors` and the `Type` of each stage.
+    pub fn kinds(&self) -> impl ExactSizeIterator<Item = (usize, &'static str)> {
+        self.stages.iter().map(|stage| (stage.at, stage.kind))
     }
 
     /// A tally for each stage, for [`Chain::apply`].
@@ -74,7 +76,7 @@ impl Chain {
             return 0;
         }
         let mut hash = Xxh3::new();
-        for Stage { kind, settings, processor } in &self.stages {
+        for Stage { kind, settings, processor, .. } in &self.stages {
             for text in [kind, settings.as_str()] {
                 hash.update(&(text.len() as u64).to_le_bytes());
                 hash.update(text.as_bytes());

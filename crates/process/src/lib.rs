@@ -21,7 +21,8 @@
 //! ```
 //!
 //! Invariant: everything here is a function of raw bytes, configuration and the
-//! request's time. The same bounds give the same records, before and after a crash.
+//! request's time. The same bounds give the same records, before and after a crash. Rate limits are
+//! only read here ([`RateLimit`]).
 
 mod alter {
     pub(crate) mod desensitize;
@@ -39,6 +40,7 @@ mod parse {
     pub(crate) mod source;
     pub(crate) mod timestamp;
 }
+mod rate_limit;
 pub mod registry;
 pub mod split;
 mod stage;
@@ -59,4 +61,5 @@ mod time {
 mod tests;
 
 pub use chain::{Chain, Stage};
+pub use rate_limit::{Mode, Per, Rate, RateLimit};
 pub use stage::{Context, Keep, Processor, Reason, Tally};

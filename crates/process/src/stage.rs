@@ -2,8 +2,8 @@
 //!
 //! Promise: [`Processor::apply`] depends on the event, the configuration and the request's own
 //! time, and on nothing else (no clock, no chance, no other record), so that a resend after a crash
-//! is the same request. A stage that is not pure is no processor: it decides before
-//! the bounds of a request are journaled.
+//! is the same request. A stage that is not pure is no [`Processor`]: it decides before the bounds of
+//! a request are journaled (`rate_limit.rs`).
 
 use std::fmt;
 

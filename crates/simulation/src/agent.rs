@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use checkpoint::{Checkpoint, OnLost, Options, PipelineClaim, PipelineKeys, Recovery};
 use delivery::threads::spawn::Flag;
 use delivery::{
-    DeadLetter, Delivery, DeliveryConfig, Meter, Next, Sender, Shutdown, Spilled, Spiller, Stop,
-    Stores,
+    DeadLetter, Delivery, DeliveryConfig, Limits, Meter, Next, Sender, Shutdown, Spilled, Spiller,
+    Stop, Stores,
 };
 use disk::Disk;
 use flusher::{Backoff, Batch, FileFlusher, FileOptions, Flusher, RecordShape};
@@ -27,6 +27,7 @@ use irontail::follow::router::Router;
 use irontail::run::keep_checkpoint::Keeper;
 use irontail::start::{self, Collected, spooled::open_spool};
 use irontail::status::Status;
+use process::{Mode, Per, Rate, RateLimit};
 use record::{DeliveryKey, NodeId};
 use settings::{CommandLine, FirstStart, Parameters, Pipeline};
 use tail::{Excludes, Framing, Pattern, Tail, Target};
@@ -44,6 +45,14 @@ const NODE: NodeId = NodeId(1);
 
 /// Raw bytes of a request: a few records.
 const REQUEST_BYTES_MAX: usize = 400;
+
+/// So little that most of what is written has to wait.
+const LIMIT: RateLimit = RateLimit {
+    per: Per::Pipeline,
+    mode: Mode::Delay,
+    bytes: Some(Rate { per_second: 1_000, burst: 200 }),
+    records: Some(Rate { per_second: 15, burst: 3 }),
+};
 
 /// How many bytes of deleted files may be held open when the spool is full.
 const PINNED_BYTES_MAX: u64 = 600;
@@ -330,7 +339,9 @@ fn delivery(
         concurrency: senders(class),
     };
     let meter = Meter::new("app", class.name(), flusher.class().name());
-    Ok(Delivery::new(config, meter, flusher, checkpoint.last_time(key).unwrap_or_default()))
+    let last_time = checkpoint.last_time(key).unwrap_or_default();
+    let limits = Limits::new(out.is_limited.then_some((0, LIMIT)).into_iter().collect());
+    Ok(Delivery::new(config, meter, flusher, last_time).with_limits(limits))
 }
 
 /// The files, and for whom they are.

@@ -15,7 +15,7 @@ const ACTIONS: std::ops::Range<usize> = 20..140;
 pub fn run(seed: u64, level: Level) -> BTreeMap<&'static str, u64> {
     let mut random = Rng::with_seed(seed ^ 0x5EED);
     let actions = script(seed, random.usize(ACTIONS), level);
-    let mut world = World::new(seed);
+    let mut world = World::at(seed, level);
     let mut at = 0;
     while at < actions.len() {
         let from = world.disk().operations();

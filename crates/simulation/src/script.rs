@@ -37,6 +37,8 @@ pub(crate) enum Kind {
 pub enum Level {
     /// Files that can be read, and logs that are copied and truncated once they are read.
     Usual,
+    /// The usual ones, under a rate limit that delays reading.
+    Limited,
     /// Also calls for files that fail, and logs that are copied and truncated while they are read.
     Hard,
 }
@@ -64,7 +66,7 @@ const WEIGHTS: [(Kind, u32, u32); 15] = [
 pub fn script(seed: u64, len: usize, level: Level) -> Vec<Action> {
     let mut random = Rng::with_seed(seed);
     let weight = |(_, usual, hard): &(Kind, u32, u32)| match level {
-        Level::Usual => *usual,
+        Level::Usual | Level::Limited => *usual,
         Level::Hard => *hard,
     };
     let total: u32 = WEIGHTS.iter().map(weight).sum();

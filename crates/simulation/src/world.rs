@@ -18,7 +18,7 @@ use crate::clock::SimClock;
 use crate::destination::{Beyond, Class, Shared, lock, numbers_in};
 use crate::ledger::Ledger;
 use crate::logs::{Life, Logs};
-use crate::script::{Action, Kind};
+use crate::script::{Action, Kind, Level};
 use crate::tree::{Descriptors, Trouble};
 
 /// How many logs there are.
@@ -75,6 +75,8 @@ pub(crate) struct Outside {
     pub parameters: Arc<Parameters>,
     /// The size at which the output of `flusher_file` is renamed.
     pub output_bytes_max: Option<u64>,
+    /// Whether the deliveries have rate limits.
+    pub is_limited: bool,
     /// Whether a first start leaves out what was written before it.
     pub begins_at_end: bool,
     /// Whether the destination that knows requests has its requests synced before they are sent.
@@ -169,6 +171,7 @@ impl World {
                 SPOOL_LIMITS[usize::from(seed.is_multiple_of(LOW_LIMIT_EVERY))],
             )),
             output_bytes_max: seed.is_multiple_of(2).then_some(600),
+            is_limited: false,
             begins_at_end: seed.is_multiple_of(BEGINS_AT_END_EVERY),
             syncs_first: seed.is_multiple_of(SYNCS_FIRST_EVERY),
             boot: 1,
@@ -179,6 +182,13 @@ impl World {
             classes,
         };
         World { outside, agent: None, counted: Vec::new() }
+    }
+
+    /// The same for a run of this level.
+    pub(crate) fn at(seed: u64, level: Level) -> World {
+        let mut world = Self::new(seed);
+        world.outside.is_limited = level == Level::Limited;
+        world
     }
 
     /// The disk, to crash it or let it fail.

@@ -21,6 +21,8 @@ use simulation::Level;
 /// How many runs there are unless told otherwise, and which part of them are hard ones.
 const RUNS: u64 = 40_000;
 const HARD_PART: u64 = 4;
+/// How many runs there are under a rate limit, beside these.
+const LIMITED_RUNS: u64 = 3_000;
 
 /// In so many runs everything happens that they are made for.
 const ENOUGH: u64 = 10_000;
@@ -38,7 +40,11 @@ impl Drop for Replay {
     fn drop(&mut self) {
         if thread::panicking() {
             let Replay(seed, level) = self;
-            let level = if *level == Level::Hard { "IRONTAIL_SIM_LEVEL=hard " } else { "" };
+            let level = match level {
+                Level::Usual => "",
+                Level::Limited => "IRONTAIL_SIM_LEVEL=limited ",
+                Level::Hard => "IRONTAIL_SIM_LEVEL=hard ",
+            };
             eprintln!(
                 "see it again: {level}IRONTAIL_SIM_SEED={seed} cargo test -p simulation seeded"
             );
@@ -78,6 +84,7 @@ fn run(seed: u64, level: Level) -> BTreeMap<&'static str, u64> {
 fn level() -> Level {
     match std::env::var("IRONTAIL_SIM_LEVEL").as_deref() {
         Ok("hard") => Level::Hard,
+        Ok("limited") => Level::Limited,
         _ => Level::Usual,
     }
 }
@@ -200,7 +207,8 @@ fn parse_regression(line: &str) -> (Level, u64) {
     let level = match words.next() {
         Some("usual") => Level::Usual,
         Some("hard") => Level::Hard,
-        _ => panic!("neither usual nor hard: {line}"),
+        Some("limited") => Level::Limited,
+        _ => panic!("neither usual nor hard nor limited: {line}"),
     };
     (level, words.next().and_then(|seed| seed.parse().ok()).expect("a seed"))
 }
@@ -234,6 +242,18 @@ fn hard_runs_keep_the_promise() {
     }
     let Tally { failed, .. } = play_seeds(Level::Hard, runs() / HARD_PART);
     assert!(failed.is_empty(), "runs that failed: {failed:?}");
+}
+
+/// What has to wait for a rate limit is lost and repeated as little as anything else.
+#[test]
+fn runs_under_a_rate_limit_keep_the_promise() {
+    let is_asked = |name| std::env::var_os(name).is_some();
+    if ["IRONTAIL_SIM_SEED", "IRONTAIL_SIM_LEVEL"].into_iter().any(is_asked) {
+        return;
+    }
+    let Tally { failed, counts, .. } = play_seeds(Level::Limited, LIMITED_RUNS);
+    assert!(failed.is_empty(), "runs that failed: {failed:?}");
+    assert!(counts.contains_key("rate_limit_delays"), "{counts:?}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub use read::piece::Piece;
 pub use read::position::Unwanted;
 pub use read::range::{next_line, proof_at, read_range};
 pub use read::raw::Raw;
-pub use read::reader::Reader;
+pub use read::reader::{Fits, Reader};
 pub use skip::SkipReason;
 pub use source::by_key::BySource;
 pub use source::file::Source;

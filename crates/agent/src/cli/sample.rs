@@ -52,6 +52,9 @@ fn print_pipeline(pipeline: &Pipeline, raw: &[u8], out: &mut dyn Write) -> io::R
     writeln!(out, "pipeline {} ({})", pipeline.name, pipeline.origin.display())?;
     out.write_all(&body)?;
     writeln!(out, "  {} records, {} left out", encoded.records, encoded.dropped)?;
+    for (at, _) in process::registry::limits(&pipeline.processors) {
+        writeln!(out, "  processors[{at}] (processor_rate_limit): not applied to a sample")?;
+    }
     for (at, kind, reason, count) in stages.counts().read() {
         if count > 0 {
             writeln!(out, "  processors[{at}] ({kind}): {count} {}", reason.as_str())?;

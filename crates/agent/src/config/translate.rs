@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use delivery::{RecordFormat, Tagger};
+use delivery::{Origin, RecordFormat, Tagger};
 use flusher::RecordShape;
 use record::{PipelineKey, Tags};
 use settings::{FileInput, FirstStart, FlusherConfig, Input, Parameters, Pipeline, TagNames};
@@ -62,6 +62,8 @@ pub struct Tagging {
     /// How the records are found.
     format: RecordFormat,
     fixed: Vec<(String, String)>,
+    /// The container that the files belong to.
+    origin: Arc<Origin>,
 }
 
 impl Tagging {
@@ -85,7 +87,8 @@ impl Tagging {
             }
         }
         let (path, inode) = (tags.path.clone(), tags.inode.clone());
-        Self { path, inode, root: PathBuf::new(), format: file_format(pipeline), fixed }
+        let (root, format, origin) = (PathBuf::new(), file_format(pipeline), Arc::default());
+        Self { path, inode, root, format, fixed, origin }
     }
 
     /// The same where a container's environment asks for files, whatever the pipeline collects:
@@ -100,6 +103,7 @@ impl Tagging {
     pub fn of_container(
         &self,
         root: &Path,
+        origin: Arc<Origin>,
         tags: Vec<(String, String)>,
         output: Option<RecordFormat>,
     ) -> Self {
@@ -108,7 +112,7 @@ impl Tagging {
         // What it prints has no path of its own.
         let path = self.path.clone().filter(|_| output.is_none());
         let format = output.unwrap_or_else(|| self.format.clone());
-        Self { path, inode: self.inode.clone(), root: root.to_owned(), format, fixed }
+        Self { path, inode: self.inode.clone(), root: root.to_owned(), format, fixed, origin }
     }
 
     /// What a reader of these files may not cut in two.
@@ -143,5 +147,9 @@ impl Tagger for Tagging {
             tags.push((name.clone(), source.inode().to_string()));
         }
         Arc::new(Tags(tags))
+    }
+
+    fn origin(&self) -> Arc<Origin> {
+        Arc::clone(&self.origin)
     }
 }

@@ -259,7 +259,8 @@ impl ContainerInputs {
         });
         let is_asked = !wanted.key.asked.is_empty();
         let tagging = if is_asked { home.tagging.asked() } else { home.tagging.clone() };
-        let tagging = tagging.of_container(&wanted.root, wanted.tags.clone(), output);
+        let (origin, tags) = (wanted.origin.clone(), wanted.tags.clone());
+        let tagging = tagging.of_container(&wanted.root, origin, tags, output);
         Some(Input {
             deliveries: home.deliveries.clone(),
             framing: tagging.framing(),

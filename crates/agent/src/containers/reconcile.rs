@@ -236,7 +236,7 @@ impl Reconciler {
             active.targets.insert(wanted.key, held);
             return;
         };
-        let is_tagged = held.wanted.tags != wanted.tags;
+        let is_tagged = !held.wanted.is_tagged_alike(&wanted);
         held.wanted = wanted;
         match held.id {
             // It runs again.

@@ -2,6 +2,7 @@
 //! with its tree, its patterns and its tags.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use container::{
@@ -10,6 +11,7 @@ use container::{
 
 use crate::config::container_rules::{Files, InputKind, Rules};
 use crate::containers::CONTAINERS;
+use delivery::Origin;
 use delivery::stdio::StdioRules;
 
 /// Which target of a container it is.
@@ -44,13 +46,24 @@ pub struct ContainerInput {
     pub stdio: Option<(StdioRules, Option<String>)>,
     /// The container's tags.
     pub tags: Vec<(String, String)>,
+    /// The container, as rate limits tell them apart.
+    pub origin: Arc<Origin>,
 }
 
 impl ContainerInput {
-    /// Whether it is the same files, taken apart in the same way: only the tags may differ.
+    /// Whether it is the same files, taken apart in the same way: only what is said of the
+    /// container may differ.
     pub fn is_same_source(&self, other: &ContainerInput) -> bool {
-        ContainerInput { tags: Vec::new(), ..self.clone() }
-            == ContainerInput { tags: Vec::new(), ..other.clone() }
+        let source = |of: &ContainerInput| {
+            let (tags, origin) = (Vec::new(), Arc::default());
+            ContainerInput { tags, origin, ..of.clone() }
+        };
+        source(self) == source(other)
+    }
+
+    /// Whether the same is said of the container.
+    pub fn is_tagged_alike(&self, other: &ContainerInput) -> bool {
+        (&self.tags, &self.origin) == (&other.tags, &other.origin)
     }
 }
 
@@ -149,6 +162,7 @@ fn target(
             flush_timeout: files.flush_timeout,
             stdio: None,
             tags,
+            origin: origin(container),
         })),
         InputKind::Files(_) => Ok(None),
         InputKind::Stdio { rules, multiline, flush_timeout } => {
@@ -163,6 +177,7 @@ fn target(
                 flush_timeout: *flush_timeout,
                 stdio: Some((*rules, multiline.clone())),
                 tags,
+                origin: origin(container),
             }))
         }
     }
@@ -179,6 +194,19 @@ fn has_files(container: &Container) -> Result<bool, String> {
         ));
     }
     Ok(has_root || !container.mounts.is_empty() || !container.tmpfs.is_empty())
+}
+
+/// A container as rate limits tell them apart: as it is called, so that it is the same one after a
+/// restart.
+fn origin(container: &Container) -> Arc<Origin> {
+    let origin = match &container.k8s {
+        Some(k8s) => Origin {
+            namespace: k8s.namespace.clone(),
+            container: format!("{}/{}/{}", k8s.namespace, k8s.pod, k8s.container),
+        },
+        None => Origin { namespace: String::new(), container: container.name.clone() },
+    };
+    Arc::new(origin)
 }
 
 /// Where a container's files are mounted.
@@ -280,11 +308,33 @@ mod tests {
         let tags = [("_container_name_", "web"), ("_image_name_", "nginx:1"), ("tier", "front")];
         let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(files.tags, tags);
+        assert_eq!((files.origin.container.as_str(), files.origin.namespace.as_str()), ("web", ""));
         assert_eq!(stdio.root, Path::new("/logtail_host/docker/c"));
         assert_eq!(stdio.paths, ["/c-json.log"]);
         let rules = StdioRules { stderr: false, ..StdioRules::ALL };
         assert_eq!(stdio.stdio, Some((rules, None)));
         assert_eq!([&*files.key.pipeline, &*stdio.key.pipeline], ["a_files", "b_stdout"]);
+    }
+
+    #[test]
+    fn a_container_of_a_pod_is_known_by_its_place_there() {
+        let k8s = K8s {
+            namespace: "shop".into(),
+            pod: "web-0".into(),
+            container: "nginx".into(),
+            ..K8s::default()
+        };
+        let (found, _) = of(&Container { k8s: Some(k8s), ..container(&[]) });
+        let expected = Origin { namespace: "shop".into(), container: "shop/web-0/nginx".into() };
+        assert_eq!(*found[0].origin, expected);
+        let (unknown, _) = of(&container(&[]));
+        assert!(
+            found[0].is_same_source(&ContainerInput {
+                key: found[0].key.clone(),
+                ..unknown[0].clone()
+            })
+        );
+        assert!(!found[0].is_tagged_alike(&unknown[0]));
     }
 
     #[test]

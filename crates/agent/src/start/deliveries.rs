@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use checkpoint::{Checkpoint, PipelineKeys, Recovery};
-use delivery::{Delivery, DeliveryConfig, LossReason, Meter, Stages};
+use delivery::{Counter, Delivery, DeliveryConfig, Limits, LossReason, Meter, Stages};
 use disk::Disk;
 use record::DeliveryKey;
 use settings::{Parameters, Pipeline};
@@ -62,8 +62,12 @@ pub(super) fn deliveries(
                 concurrency: config.concurrency(),
             };
             let last_time = checkpoint.last_time(key).unwrap_or_default();
-            let delivery = Delivery::new(config, meter, flusher, last_time).with_stages(stages);
+            let limits = Limits::new(process::registry::limits(&pipeline.processors));
+            let delivery = Delivery::new(config, meter, flusher, last_time)
+                .with_stages(stages)
+                .with_limits(limits);
             hand_over(&delivery, before);
+            count_rate_limited(&delivery, checkpoint);
             own.push(Arc::new(delivery));
         }
         by_pipeline.insert(pipeline.name.clone(), own);
@@ -79,6 +83,14 @@ pub fn hand_over(delivery: &Delivery, before: &Spooled) {
     for lost in before.lost.iter().filter(|open| open.bounds.delivery == key) {
         delivery.meter.counters.lose_all(LossReason::SpoolDamaged, &lost.bounds.ranges);
     }
+}
+
+/// Counts what rate limits left out before this start: only the journal knows it after a kill.
+fn count_rate_limited(delivery: &Delivery, checkpoint: &Checkpoint) {
+    let before = checkpoint.rate_limited_of(delivery.config.key);
+    let counters = &delivery.meter.counters;
+    counters.add(Counter::RateLimitedRecords, before.records);
+    counters.lost_before(LossReason::RateLimited, before.bytes);
 }
 
 /// The raw bytes of a request of one delivery.

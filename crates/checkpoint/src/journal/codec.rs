@@ -135,6 +135,9 @@ entries! {
     }
     /// A reader passed over these bytes, and what stands before their end has this hash.
     22 PassedOver { delivery: DeliveryKey, spans: Vec<FileSpan>, hash: u64 }
+    /// A rate limit leaves out these bytes, so many records, and what stands before their end has
+    /// this hash.
+    23 RateLimited { delivery: DeliveryKey, spans: Vec<FileSpan>, hash: u64, records: u64 }
 }
 
 impl Entry {
@@ -256,6 +259,12 @@ mod tests {
             Entry::Gone { uid, generation: 3, at: -5 },
             Entry::ProvenBaseline { delivery: delivery(), uid, generation: 2, start: 9, hash: 7 },
             Entry::PassedOver { delivery: delivery(), spans: vec![span], hash: u64::MAX },
+            Entry::RateLimited {
+                delivery: delivery(),
+                spans: vec![span],
+                hash: 3,
+                records: 1 << 40,
+            },
         ]
     }
 
@@ -295,7 +304,7 @@ mod tests {
                         *byte = random.u8(..);
                     }
                 }
-                decode(random.u8(0..24), &other, &definitions);
+                decode(random.u8(0..25), &other, &definitions);
             }
         }
     }

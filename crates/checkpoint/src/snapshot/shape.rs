@@ -16,7 +16,7 @@ use crate::journal::codec::{Claim, Cut};
 use crate::snapshot::text::{Hex, Text, To, path_text, text_path};
 use crate::state::cursor::Cursor;
 use crate::state::values::{Delivery, FileState, Request, Seen};
-use crate::{FileSpan, OnLost};
+use crate::{FileSpan, OnLost, RateLimited};
 
 /// What comes before the lists.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,24 +73,32 @@ pub(crate) struct DeliveryLine {
     time: Option<i64>,
     receipt: Text<Hex>,
     baseline_complete: bool,
+    /// Bytes and records; absent where a rate limit never left anything out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rate_limited: Option<(u64, u64)>,
 }
 
 impl DeliveryLine {
     pub(crate) fn new(key: DeliveryKey, delivery: &Delivery) -> Self {
+        let limited = delivery.rate_limited;
         Self {
             to: Text(To(key)),
             time: delivery.last_time,
             receipt: Text(Hex(delivery.receipt.to_vec())),
             baseline_complete: delivery.is_baseline_complete,
+            rate_limited: (limited != RateLimited::default())
+                .then_some((limited.bytes, limited.records)),
         }
     }
 
     pub(crate) fn into_delivery(self) -> (DeliveryKey, Delivery) {
         let Text(Hex(receipt)) = self.receipt;
+        let (bytes, records) = self.rate_limited.unwrap_or_default();
         let delivery = Delivery {
             last_time: self.time,
             receipt: receipt.into(),
             is_baseline_complete: self.baseline_complete,
+            rate_limited: RateLimited { bytes, records },
         };
         (self.to.0.0, delivery)
     }

@@ -76,6 +76,11 @@ impl State {
             Entry::Drop { uid, generation } => self.drop_file(uid, generation),
             Entry::Unwanted { delivery, spans } => self.leave_out(delivery, &spans, UNPROVEN),
             Entry::PassedOver { delivery, spans, hash } => self.leave_out(delivery, &spans, hash),
+            Entry::RateLimited { delivery, spans, hash, records } => {
+                self.leave_out(delivery, &spans, hash);
+                let limited = &mut self.deliveries.entry(delivery).or_default().rate_limited;
+                limited.add(&spans, records);
+            }
             Entry::Missed { uid, generation } => {
                 if let Some(file) = self.files.get_mut((uid, generation)) {
                     file.is_missed = true;

@@ -14,7 +14,7 @@ use record::{
 use crate::journal::codec::{Claim, Cut};
 use crate::state::cursor::Cursor;
 use crate::state::files::Files;
-use crate::{FileSpan, ForeignFile, OnLost};
+use crate::{FileSpan, ForeignFile, OnLost, RateLimited};
 
 /// What the journal's entries up to some sequence number amount to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,6 +79,7 @@ pub(crate) struct Delivery {
     pub last_time: Option<i64>,
     pub receipt: Arc<[u8]>,
     pub is_baseline_complete: bool,
+    pub rate_limited: RateLimited,
 }
 
 impl FileState {

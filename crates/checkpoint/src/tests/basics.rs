@@ -7,7 +7,7 @@ use disk::SimDisk;
 use record::{Anchor, FileSeen, FileUid, RequestId};
 
 use super::world::*;
-use crate::{Checkpoint, Error, FileSpan, Origin, PipelineClaim};
+use crate::{Checkpoint, Error, FileSpan, Origin, PipelineClaim, RateLimited};
 
 fn fresh() -> (SimDisk, Checkpoint) {
     let disk = SimDisk::new(1);
@@ -473,6 +473,29 @@ fn any_span_can_be_unwanted_and_brings_back_no_file() {
     });
     checkpoint.unwanted(delivery(1), &[span(1, 10, 50)]).unwrap();
     assert_eq!(acked(&checkpoint, 1, 1), [(0, 60)]);
+}
+
+#[test]
+fn what_a_rate_limit_leaves_out_is_acknowledged_and_counted_for_ever() {
+    let (disk, checkpoint) = fresh();
+    checkpoint.see(&file(1)).unwrap();
+    checkpoint.baseline(delivery(1), FileUid(1), 0, 0).unwrap();
+    let end = |offset, hash| Anchor { offset, hash };
+    checkpoint.rate_limited(delivery(1), &[span(1, 20, 30)], end(30, 7), 2).unwrap();
+    checkpoint.rate_limited(delivery(1), &[span(1, 30, 35)], end(35, 8), 1).unwrap();
+    // A file that was dropped.
+    checkpoint.rate_limited(delivery(2), &[span(9, 0, 4)], end(4, 9), 1).unwrap();
+    ways_to_see_it(&disk, &checkpoint, |checkpoint| {
+        assert_eq!(acked(checkpoint, 1, 1), [(20, 35)]);
+        assert_eq!(acked(checkpoint, 2, 9), []);
+        let of = |number| {
+            let RateLimited { bytes, records } = checkpoint.rate_limited_of(delivery(number));
+            (bytes, records)
+        };
+        assert_eq!([of(1), of(2), of(3)], [(15, 3), (4, 1), (0, 0)]);
+    });
+    let anchors = checkpoint.progress(delivery(1), FileUid(1), 0).anchors;
+    assert!(anchors.contains(&end(35, 8)), "it proves the place: {anchors:?}");
 }
 
 #[test]

@@ -12,10 +12,15 @@ use spool::Place;
 
 use crate::delivery::at_risk::AtRisk;
 use crate::delivery::in_flight::InFlight;
-use crate::delivery::queue::ReadyQueue;
+use crate::delivery::queue::{FileReader, ReadyQueue};
+use crate::delivery::waiting::Waiting;
+use crate::limit::limits::Limits;
 use crate::meter::counters::Counter;
 use crate::meter::meter::Meter;
 use crate::records::stages::Stages;
+
+/// How often a sender that shares its delivery looks for files that a rate limit lets go on.
+const DELAY_LOOK: Duration = Duration::from_millis(200);
 
 /// The key and the limits of a delivery.
 pub struct DeliveryConfig {
@@ -41,10 +46,14 @@ pub struct Delivery {
     pub config: DeliveryConfig,
     /// What becomes of its records before they are encoded.
     pub stages: Stages,
+    /// How much of its sources it may collect in a second.
+    pub(crate) limits: Limits,
     /// The destination.
     pub flusher: Box<dyn Flusher>,
     /// The files that have bytes for it.
     pub ready: ReadyQueue,
+    /// Its files that wait for a rate limit.
+    waiting: Waiting,
     /// Its files that are about to vanish.
     pub at_risk: AtRisk,
     /// What it shows of itself.
@@ -77,6 +86,8 @@ impl Delivery {
         Self {
             config,
             stages: Stages::default(),
+            limits: Limits::default(),
+            waiting: Waiting::default(),
             flusher,
             ready: ReadyQueue::new(),
             at_risk: AtRisk::default(),
@@ -94,6 +105,33 @@ impl Delivery {
     #[must_use]
     pub fn with_stages(self, stages: Stages) -> Self {
         Self { stages, ..self }
+    }
+
+    /// The same delivery with rate limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Leaves a file unread until `due`, as a rate limit says.
+    pub(crate) fn delay(&self, reader: &Arc<FileReader>, due: Instant) {
+        if let Some(waiting) = self.waiting.add(reader, due) {
+            self.meter.delayed(reader.inner.source().logical(), waiting);
+        }
+    }
+
+    /// Offers the files that a rate limit lets go on. How long to wait for the next one, at most.
+    pub(crate) fn end_delays(&self, now: Instant) -> Option<Duration> {
+        if self.limits.is_empty() {
+            return None;
+        }
+        let (due, waiting, next) = self.waiting.take_due(now);
+        due.iter().for_each(|reader| self.ready.offer(reader));
+        self.meter.limits.show_waiting(waiting);
+        let next = next.map(|next| next.saturating_duration_since(now));
+        // Another sender may let a file wait, and be busy when it is due.
+        let look = (self.config.concurrency > 1).then_some(DELAY_LOOK);
+        next.into_iter().chain(look).min()
     }
 
     /// The timestamp of a request that is cut at `now` (nanoseconds since 1970): never less

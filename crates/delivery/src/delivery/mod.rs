@@ -7,3 +7,4 @@ pub mod delivery;
 pub(crate) mod in_flight;
 pub mod queue;
 pub mod registry;
+pub(crate) mod waiting;

@@ -12,13 +12,21 @@ use crossbeam::channel::{Receiver, Sender, select_biased, unbounded};
 use record::{Progress, Tags};
 use tail::{Raw, Reader, Source};
 
-use crate::stores::LeftOut;
+use crate::limit::allowed::Allowed;
+use crate::limit::producer::{Origin, Producer};
+use crate::records::runs;
+use crate::stores::{LeftOut, Rule};
 use crate::threads::spawn::Raised;
 
 /// What the records of files are tagged with.
 pub trait Tagger: Send + Sync {
     /// The tags of one file.
     fn tags(&self, source: &Source) -> Arc<Tags>;
+
+    /// The container that the files belong to.
+    fn origin(&self) -> Arc<Origin> {
+        Arc::default()
+    }
 }
 
 /// One file as one delivery sees it: the reader, and what its records are tagged with.
@@ -27,12 +35,14 @@ pub struct FileReader {
     pub inner: Reader,
     tags: Mutex<FileTags>,
     queued: AtomicBool,
+    /// Whether it waits for a rate limit.
+    waits: AtomicBool,
     family: Mutex<Neighbours>,
 }
 
 /// The tags of a file: made when its first bytes are read, since most files wait for that.
 enum FileTags {
-    Made(Arc<Tags>),
+    Made(Producer),
     By(Arc<dyn Tagger>),
 }
 
@@ -47,13 +57,16 @@ impl FileReader {
     /// A reader that is in no queue.
     pub fn new(inner: Reader, tagger: Arc<dyn Tagger>) -> Self {
         let (tags, family) = (Mutex::new(FileTags::By(tagger)), Mutex::default());
-        Self { inner, tags, queued: AtomicBool::new(false), family }
+        let (queued, waits) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner, tags, queued, waits, family }
     }
 
     /// Whether a reader that is made of this progress later does what this one would: it is in no
     /// queue and holds nothing that the checkpoint does not have.
     pub fn is_at_rest(&self, progress: &Progress) -> bool {
-        !self.queued.load(Ordering::Acquire) && self.inner.is_at_rest(progress)
+        let is_elsewhere =
+            self.queued.load(Ordering::Acquire) || self.waits.load(Ordering::Acquire);
+        !is_elsewhere && self.inner.is_at_rest(progress)
     }
 
     /// Reads as [`Reader::read_behind`] does; what was passed over is added to `left_out`.
@@ -66,24 +79,66 @@ impl FileReader {
         left_out: &mut Vec<LeftOut>,
     ) -> Result<Option<tail::Piece>, tail::Error> {
         let read = self.inner.read_behind(raw, behind, max, now);
+        self.pass_over(left_out);
+        read
+    }
+
+    /// The same of a file that does not go on behind another, as far as rate limits allow it.
+    pub(crate) fn read_allowed(
+        &self,
+        raw: &mut Raw,
+        max: usize,
+        now: Instant,
+        allowed: Allowed,
+        left_out: &mut Vec<LeftOut>,
+    ) -> Result<Option<tail::Piece>, tail::Error> {
+        if allowed == Allowed::All {
+            return self.read(raw, 0, max, now, left_out);
+        }
+        let tags = self.tags();
+        let fits = |found: &[u8], open| {
+            allowed.fit(found.len(), open, |most| runs::starts_of(&tags, found, most))
+        };
+        let read = self.inner.read_fitting(raw, max, now, &fits);
+        self.pass_over(left_out);
+        read
+    }
+
+    fn pass_over(&self, left_out: &mut Vec<LeftOut>) {
         let unwanted = self.inner.take_unwanted();
         if !unwanted.spans.is_empty() {
             let source = self.inner.source();
             let (file, generation) = (source.uid(), source.generation());
-            left_out.push(LeftOut { file, generation, unwanted });
+            left_out.push(LeftOut { file, generation, unwanted, rule: Rule::Unwanted });
         }
-        read
     }
 
     /// What its records are tagged with: frozen into every request that holds bytes of the file.
     pub fn tags(&self) -> Arc<Tags> {
+        self.producer().tags
+    }
+
+    /// What writes it, for rate limits.
+    pub(crate) fn producer(&self) -> Producer {
         let mut tags = self.tags.lock().expect("no holder panics");
         let made = match &*tags {
-            FileTags::Made(made) => return Arc::clone(made),
-            FileTags::By(tagger) => tagger.tags(self.inner.source()),
+            FileTags::Made(made) => return made.clone(),
+            FileTags::By(tagger) => {
+                Producer { origin: tagger.origin(), tags: tagger.tags(self.inner.source()) }
+            }
         };
-        *tags = FileTags::Made(Arc::clone(&made));
+        *tags = FileTags::Made(made.clone());
         made
+    }
+
+    /// It waits for a rate limit from now on. `false`: it does so already.
+    pub(crate) fn begin_to_wait(&self) -> bool {
+        !self.waits.swap(true, Ordering::AcqRel)
+    }
+
+    /// It does not wait any more.
+    pub(crate) fn end_to_wait(&self) {
+        self.waits.store(false, Ordering::Release);
     }
 
     /// More, or something else, is known of where the file comes from: so from now on.

@@ -68,6 +68,10 @@ counters! {
             "Records that the pipeline leaves out: outputs of containers, what processors drop.";
         DamagedLines: "damaged_lines",
             "Lines of container output that a crash of the machine damaged.";
+        RateLimitDelays: "rate_limit_delays",
+            "Times that a file was left unread for a while because of a rate limit.";
+        RateLimitedRecords: "rate_limited_records",
+            "Records that a rate limit dropped, also before the last start.";
         LostBytes: "lost_bytes",
             "Raw bytes gone before they were read: a file vanished or was cut.";
         SpooledBytes: "spooled_bytes", "Raw bytes that went through the spool.";
@@ -121,6 +125,11 @@ counters! {
             "unwanted_bytes",
             "Raw bytes that a rule leaves out: before the first start, NULs.",
             "unwanted_files", "Files of which a rule leaves something out.";
+        /// A rate limit drops it.
+        RateLimited:
+            "rate_limited_bytes",
+            "Raw bytes that a rate limit dropped, also before the last start.",
+            "rate_limited_files", "Files of which a rate limit dropped something.";
         /// The spool is full, and deleted files hold as many bytes as they may.
         SpoolDropped:
             "spool_dropped_bytes", "Raw bytes dropped because the spool was full.",
@@ -199,6 +208,11 @@ impl Counters {
         }
         in_files.fetch_add(1, Ordering::Relaxed);
         if files.insert((reason, None)) { First::OfReason } else { First::OfFile }
+    }
+
+    /// Counts bytes that runs before this one left out.
+    pub fn lost_before(&self, reason: LossReason, bytes: u64) {
+        self.lost[reason as usize][0].fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts the ranges of a request as lost.

@@ -2,13 +2,16 @@
 //! destination and its state fare. Who writes to it needs nothing else of the delivery.
 //! Only memory: a crash leaves nothing.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flusher::Recurring;
+use record::FileUid;
 
-use crate::meter::counters::Counters;
+use crate::meter::counters::{Counter, Counters, First, LossReason};
 use crate::meter::lag::Lag;
+use crate::meter::limit_counts::{Dropped, LimitCounts};
 use crate::meter::stage_counts::StageCounts;
 
 /// An outage shorter than this is not logged: it is a retry.
@@ -33,6 +36,8 @@ pub struct Meter {
     pub lag: Lag,
     /// What its processors counted.
     pub stages: Arc<StageCounts>,
+    /// What rate limits did.
+    pub limits: LimitCounts,
     outage: Mutex<Outages>,
     state_failed: Mutex<Outages>,
     conflicts: Mutex<Recurring>,
@@ -130,6 +135,34 @@ impl Meter {
     pub fn state_works(&self) {
         if self.state_failed.lock().expect("no holder panics").works(Instant::now()).is_some() {
             log::info!("{}: progress can be written again", self.name);
+        }
+    }
+
+    /// Notes that a file waits for a rate limit; the first time it is logged. So many files do.
+    pub fn delayed(&self, path: &Path, waiting: usize) {
+        self.limits.show_waiting(waiting);
+        if self.counters.get(Counter::RateLimitDelays) == 0 {
+            log::info!(
+                "{}: {} is over its rate limit and is read more slowly; nothing is lost. Further \
+                 delays are counted in irontail_rate_limit_delays_total and not logged",
+                self.name,
+                path.display()
+            );
+        }
+        self.counters.add(Counter::RateLimitDelays, 1);
+    }
+
+    /// Notes that a rate limit left out records of a source; the first time it is logged.
+    pub fn rate_limited(&self, at: usize, source: &str, file: FileUid, dropped: Dropped) {
+        self.limits.dropped(at, source, dropped);
+        self.counters.add(Counter::RateLimitedRecords, dropped.records);
+        let first = self.counters.lose(LossReason::RateLimited, file, dropped.bytes);
+        if first == First::OfReason {
+            log::warn!(
+                "{}: processors[{at}] (processor_rate_limit) drops records of {source:?}; further \
+                 ones are counted in irontail_rate_limited_records_total and not logged",
+                self.name
+            );
         }
     }
 

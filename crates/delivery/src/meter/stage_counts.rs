@@ -10,7 +10,7 @@ use process::{Chain, Reason, Tally};
 pub struct StageCounts {
     /// `pipeline/flusher`, for the agent's log.
     name: String,
-    kinds: Vec<&'static str>,
+    kinds: Vec<(usize, &'static str)>,
     tallies: Mutex<Vec<Tally>>,
 }
 
@@ -23,10 +23,10 @@ impl StageCounts {
     /// What each processor counted: its place in the pipeline, its `Type`, the reason, how often.
     pub fn read(&self) -> Vec<(usize, &'static str, Reason, u64)> {
         let tallies = self.tallies.lock().expect("no holder panics");
-        let of = |(at, (kind, tally)): (usize, (&&'static str, &Tally))| {
-            Reason::ALL.map(|reason| (at, *kind, reason, tally.get(reason)))
+        let of = |(&(at, kind), tally): (&(usize, &'static str), &Tally)| {
+            Reason::ALL.map(|reason| (at, kind, reason, tally.get(reason)))
         };
-        self.kinds.iter().zip(tallies.iter()).enumerate().flat_map(of).collect()
+        self.kinds.iter().zip(tallies.iter()).flat_map(of).collect()
     }
 
     /// Adds what a run counted; the first text that a processor cannot parse is logged.
@@ -35,9 +35,7 @@ impl StageCounts {
             return;
         }
         let mut tallies = self.tallies.lock().expect("no holder panics");
-        for (at, (kind, (sum, tally))) in
-            self.kinds.iter().zip(tallies.iter_mut().zip(run)).enumerate()
-        {
+        for ((at, kind), (sum, tally)) in self.kinds.iter().zip(tallies.iter_mut().zip(run)) {
             if let Some(example) = tally.example().filter(|_| sum.example().is_none()) {
                 let (name, text) = (&self.name, String::from_utf8_lossy(example));
                 log::warn!(

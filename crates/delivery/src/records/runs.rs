@@ -79,15 +79,32 @@ pub fn joins(ranges: &[Range]) -> Vec<Join> {
 pub fn starts(ranges: &[Range], raw: &[u8]) -> Vec<usize> {
     let mut starts = Vec::new();
     for run in runs(ranges, raw) {
-        match run.ranges[0].tags.has_lines() {
-            true => starts.extend(lines(run.raw).map(|(at, _)| run.at + at)),
-            false => {
-                let found = record_format::starts(&run.ranges[0].tags, run.raw);
-                starts.extend(found.iter().map(|at| run.at + at));
-            }
-        }
+        let found = starts_of(&run.ranges[0].tags, run.raw, usize::MAX);
+        starts.extend(found.iter().map(|at| run.at + at));
     }
     starts
+}
+
+/// The positions in bytes with these tags at which they may be cut in two: the first so many.
+pub fn starts_of(tags: &Tags, raw: &[u8], most: usize) -> Vec<usize> {
+    match tags.has_lines() {
+        true => lines(raw).take(most).map(|(at, _)| at).collect(),
+        false => {
+            let mut starts = record_format::starts(tags, raw);
+            starts.truncate(most);
+            starts
+        }
+    }
+}
+
+/// How many records bytes with these tags hold.
+pub fn count(tags: &Tags, raw: &[u8]) -> u64 {
+    if tags.has_lines() {
+        return lines(raw).count() as u64;
+    }
+    let mut count = 0;
+    record_format::split(tags, raw, &mut |_| count += 1);
+    count
 }
 
 /// Calls `out` with the place and the text of each record of a request.

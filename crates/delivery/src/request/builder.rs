@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flusher::{Flusher, Piece};
-use record::{Bounds, RECORD_BYTES_MAX, REQUEST_RANGES_MAX, Range};
-use tail::Source;
+use record::{Anchor, Bounds, RECORD_BYTES_MAX, REQUEST_RANGES_MAX, Range};
+use tail::{Source, Unwanted};
 
 use crate::delivery::delivery::{Delivery, DeliveryConfig};
 use crate::delivery::queue::FileReader;
+use crate::limit::allowed::Allowed;
+use crate::limit::limits::{Limits, Reading};
+use crate::limit::producer::Producer;
 use crate::meter::counters::{Counter, First, LossReason};
 use crate::meter::meter::Meter;
-use crate::records::runs::{format, goes_on, is_open, joins};
+use crate::records::runs::{count, format, goes_on, is_open, joins};
 use crate::records::stages::Stages;
 use crate::request::request::{Buffers, Origin, Request};
-use crate::stores::LeftOut;
+use crate::stores::{LeftOut, Rule};
 
 /// How many bytes one file gives in its turn.
 pub const QUANTUM_BYTES: usize = 64 * 1024;
@@ -39,6 +42,8 @@ pub enum Took {
     All,
     /// The file's last record goes on in the one that took its name, and has not ended there yet.
     Waits,
+    /// A rate limit leaves it unread until then.
+    Limited(Instant),
     /// The file could not be read; nothing was taken.
     Failed(tail::Error),
 }
@@ -68,9 +73,13 @@ pub struct RequestBuilder<'a> {
     config: &'a DeliveryConfig,
     flusher: &'a dyn Flusher,
     stages: &'a Stages,
+    limits: &'a Limits,
+    reading: Reading,
     meter: &'a Meter,
     request: Request,
     pending: Option<Pending>,
+    /// Bytes that a rate limit left out: they count as if they were in it, so that it ends.
+    dropped: usize,
     /// Whether what was encoded last ended within a record: it stays a range of its own.
     was_open: bool,
 }
@@ -81,20 +90,36 @@ impl<'a> RequestBuilder<'a> {
         let Buffers { mut raw, mut body } = buffers;
         raw.clear();
         body.clear();
-        let Delivery { config, flusher, stages, meter, .. } = delivery;
+        let Delivery { config, flusher, stages, limits, meter, .. } = delivery;
         let (encoding, delivery) = (config.encoding, config.key);
         let bounds = Bounds { delivery, time, encoding, ranges: Vec::new() };
         let (origin, journaled) = (Origin::Files, None);
         let request = Request { bounds, raw, body, records: 0, origin, journaled };
-        let flusher = &**flusher;
-        Self { config, flusher, stages, meter, request, pending: None, was_open: false }
+        let (flusher, reading) = (&**flusher, Reading::ToSend);
+        Self {
+            config,
+            flusher,
+            stages,
+            limits,
+            reading,
+            meter,
+            request,
+            pending: None,
+            dropped: 0,
+            was_open: false,
+        }
+    }
+
+    /// The same for the spool: of files that cannot wait.
+    pub fn for_spool(self) -> Self {
+        Self { reading: Reading::ToSpool, ..self }
     }
 
     /// Whether it should be sent before more is read.
     pub fn is_full(&self) -> bool {
         let (longest, pending) = (self.config.request_bytes_max, self.pending.as_ref());
         let ranges = self.request.bounds.ranges.len() + pending.map_or(0, |run| run.ranges.len());
-        self.request.raw.len() >= longest
+        self.request.raw.len() + self.dropped >= longest
             || self.request.body.len() >= BODY_PER_RAW_MAX * longest
             || ranges + RUN_FILES_MAX > REQUEST_RANGES_MAX
     }
@@ -106,7 +131,16 @@ impl<'a> RequestBuilder<'a> {
         let from = self.request.raw.len();
         let room = self.config.request_bytes_max.saturating_sub(from).clamp(1, QUANTUM_BYTES);
         let mut turn = Turn { took: Took::All, ready: Vec::new(), left_out: Vec::new() };
-        match reader.read(&mut self.request.raw, 0, room, now, &mut turn.left_out) {
+        let allowed = match self.limits.is_empty() {
+            true => Allowed::All,
+            false => self.limits.allowed(&reader.producer(), self.reading, now),
+        };
+        if let Allowed::From(due) = allowed {
+            turn.took = Took::Limited(due);
+            return turn;
+        }
+        let raw = &mut self.request.raw;
+        match reader.read_allowed(raw, allowed.worth(room), now, allowed, &mut turn.left_out) {
             Err(error) => turn.took = Took::Failed(error),
             Ok(None) => {}
             Ok(Some(piece)) if piece.open => {
@@ -114,10 +148,49 @@ impl<'a> RequestBuilder<'a> {
             }
             Ok(Some(piece)) => {
                 turn.took = if piece.more { Took::More } else { Took::All };
-                self.put(reader, &piece, (from, self.request.raw.len()));
+                match allowed {
+                    Allowed::Drop(at) => turn.left_out.push(self.drop(reader, &piece, from, at)),
+                    _ => self.put(reader, &piece, (from, self.request.raw.len()), now),
+                }
             }
         }
         turn
+    }
+
+    /// Takes what was read from `from` on out again: the rate limit at this place in `processors`
+    /// leaves it out.
+    fn drop(
+        &mut self,
+        reader: &FileReader,
+        piece: &tail::Piece,
+        from: usize,
+        at: usize,
+    ) -> LeftOut {
+        let (source, producer) = (reader.inner.source(), reader.producer());
+        let records = count(&producer.tags, &self.request.raw[from..]);
+        self.dropped += self.request.raw.len() - from;
+        self.request.raw.truncate(from);
+        LeftOut {
+            file: source.uid(),
+            generation: source.generation(),
+            unwanted: Unwanted {
+                spans: [(piece.start, piece.end)].into_iter().collect(),
+                proof: Some(Anchor { offset: piece.end, hash: piece.anchor }),
+            },
+            rule: Rule::RateLimit {
+                at,
+                source: self.limits.name(&producer, at).to_owned(),
+                records,
+            },
+        }
+    }
+
+    /// Tells the rate limits what was taken of a producer's file.
+    fn count_limited(&self, producer: &Producer, (from, end): (usize, usize), now: Instant) {
+        if !self.limits.is_empty() {
+            let records = count(&producer.tags, &self.request.raw[from..end]);
+            self.limits.take(producer, self.reading, (end - from) as u64, records, now);
+        }
     }
 
     /// Takes an open end, which begins at `from`, together with what it goes on in.
@@ -162,14 +235,21 @@ impl<'a> RequestBuilder<'a> {
         let ends: Vec<usize> = run.iter().skip(1).map(|(.., at)| *at).collect();
         let whole = raw.len();
         for ((reader, piece, at), end) in run.into_iter().zip(ends.into_iter().chain([whole])) {
-            self.put(&reader, &piece, (at, end));
+            self.put(&reader, &piece, (at, end), now);
             turn.ready.extend(piece.more.then_some(reader));
         }
     }
 
     /// Adds a piece that was just read.
-    fn put(&mut self, reader: &FileReader, piece: &tail::Piece, (from, end): (usize, usize)) {
-        let source = reader.inner.source();
+    fn put(
+        &mut self,
+        reader: &FileReader,
+        piece: &tail::Piece,
+        (from, end): (usize, usize),
+        now: Instant,
+    ) {
+        let (source, producer) = (reader.inner.source(), reader.producer());
+        self.count_limited(&producer, (from, end), now);
         let range = Range {
             file: source.uid(),
             generation: source.generation(),
@@ -177,7 +257,7 @@ impl<'a> RequestBuilder<'a> {
             end: piece.end,
             crc: crc32c::crc32c(&self.request.raw[from..end]),
             anchor: piece.anchor,
-            tags: reader.tags(),
+            tags: producer.tags,
         };
         self.meter.counters.add(Counter::ReadBytes, range.len());
         self.add(range, (from, end), Some(source));
@@ -257,6 +337,11 @@ impl<'a> RequestBuilder<'a> {
             let path = source.logical().display();
             log::warn!("{path}: a record is longer than {RECORD_BYTES_MAX} bytes: it is cut");
         }
+    }
+
+    /// Whether a rate limit left out something of what was read.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped > 0
     }
 
     /// The request. One that has no ranges is not worth sending.

@@ -158,6 +158,7 @@ impl Sender {
     /// Cuts a request of what is ready, once a batch is.
     fn cut_ready(&mut self, now: Now) -> Next {
         let (ready, wait) = (&self.delivery.ready, self.idle_wait(now.instant));
+        let wait = self.delivery.end_delays(now.instant).map_or(wait, |next| next.min(wait));
         let batch = self.delivery.batch_wait(now.instant);
         let first = if batch.is_some() { ready.try_take_vanishing() } else { ready.try_take() };
         let Some(first) = first else {
@@ -203,6 +204,7 @@ impl Sender {
             match turn.took {
                 Took::More => delivery.ready.offer(&reader),
                 Took::All if !Arc::ptr_eq(&oldest, &reader) => delivery.ready.offer(&reader),
+                Took::Limited(due) => delivery.delay(&reader, due),
                 // What it waits for is offered when it comes.
                 Took::All | Took::Waits => {}
                 // The tail reports it, and offers it again when it may be readable.

@@ -176,8 +176,11 @@ impl Spiller {
         {
             return Ok(Put::NoRoom(0));
         }
-        let request = self.cut(delivery, reader, ending, now);
+        let (request, has_dropped) = self.cut(delivery, reader, ending, now);
         if request.bounds.is_empty() {
+            if has_dropped {
+                self.come_again(reader);
+            }
             return Ok(Put::Done);
         }
         delivery.meter.counters.add(Counter::ReadRecords, request.records);
@@ -194,33 +197,40 @@ impl Spiller {
                 return Ok(put);
             }
         }
-        self.work.iter_mut().for_each(|work| work.push_front(Work::Unread(reader.clone())));
+        self.come_again(reader);
         Ok(Put::Done)
     }
 
+    /// The file may have more.
+    fn come_again(&mut self, reader: &Arc<FileReader>) {
+        self.work.iter_mut().for_each(|work| work.push_front(Work::Unread(reader.clone())));
+    }
+
+    /// A request of the file, and whether a rate limit left out something of it.
     fn cut(
         &self,
         delivery: &Delivery,
         reader: &Arc<FileReader>,
         ending: bool,
         now: Now,
-    ) -> Request {
+    ) -> (Request, bool) {
         let time = delivery.assign_time(now.unix_nanos);
-        let mut builder = RequestBuilder::new(delivery, time, Buffers::default());
+        let mut builder = RequestBuilder::new(delivery, time, Buffers::default()).for_spool();
         while !builder.is_full() {
             let turn = builder.take(reader, ending, now.instant);
             turn.ready.iter().for_each(|reader| delivery.ready.offer(reader));
             self.stores.leave_out(delivery.config.key, &delivery.meter, &turn.left_out);
             match turn.took {
                 Took::More => {}
-                Took::All | Took::Waits => break,
+                Took::All | Took::Waits | Took::Limited(_) => break,
                 Took::Failed(error) => {
                     log::debug!("{}: {error}", delivery.meter.name);
                     break;
                 }
             }
         }
-        builder.finish()
+        let has_dropped = builder.has_dropped();
+        (builder.finish(), has_dropped)
     }
 
     /// Puts a request into the spool; for a file that may not wait, also in the place of others.

@@ -31,6 +31,7 @@ fn sections() -> Vec<Value> {
         json!({"Type": "processor_rename", "SourceKeys": ["a", "b"], "DestKeys": ["content", "a"]}),
         json!({"Type": "processor_drop", "DropKeys": ["b"]}),
         json!({"Type": "processor_severity", "SourceKey": "a"}),
+        json!({"Type": "processor_rate_limit", "RecordsPerSecond": 1}),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! What is wrong in a section is reported at its key; nothing wrong makes a stage.
 
 use super::*;
+use crate::{Mode, Per, Rate, RateLimit};
 
 #[test]
 fn wrong_sections_name_their_keys() {
@@ -22,6 +23,7 @@ fn wrong_sections_name_their_keys() {
     });
     let rename = json!({"Type": "processor_rename", "SourceKeys": ["a"], "DestKeys": ["b"]});
     let add = json!({"Type": "processor_add_fields", "Fields": {"a": "b"}});
+    let limit = json!({"Type": "processor_rate_limit", "BytesPerSecond": 10});
     let cases = [
         (&regex, json!({"Regexp": "x"}), "Regexp is not a known key (did you mean Regex?)"),
         (&regex, json!({"Regex": "(?=a)"}), "Regex is not a pattern"),
@@ -68,6 +70,13 @@ fn wrong_sections_name_their_keys() {
         (&rename, json!({"DestKeys": ["a", "b"]}), "DestKeys has 2 entries, and SourceKeys 1"),
         (&add, json!({"Fields": {}}), "Fields must have at least one entry"),
         (&add, json!({"Fields": {"a": 1, "b": "c"}}), "Fields.a must be text"),
+        (&limit, json!({"BytesPerSecond": 0}), "BytesPerSecond must be a whole number from 1"),
+        (&limit, json!({"BurstRecords": 5}), "BurstRecords is only for RecordsPerSecond"),
+        (&limit, json!({"Mode": "sample"}), "Mode must be delay or drop"),
+        (&limit, json!({"Per": "pod"}), "Per must be pipeline, container, namespace or tag"),
+        (&limit, json!({"Per": "tag"}), "TagKey must name a tag"),
+        (&limit, json!({"TagKey": "app"}), "TagKey is only for Per: tag"),
+        (&limit, json!({"Limit": "3/s"}), "RecordsPerSecond"),
     ];
     for (document, more, expected) in cases {
         let document = with(document.clone(), more);
@@ -76,7 +85,7 @@ fn wrong_sections_name_their_keys() {
         assert!(text.contains(expected), "{document}: {text}");
         assert_eq!(errors.len(), 1, "{document}: {text}");
     }
-    for right in [&regex, &timestamp, &delimiter, &filter, &mask, &rename, &add] {
+    for right in [&regex, &timestamp, &delimiter, &filter, &mask, &rename, &add, &limit] {
         assert_eq!(read(right).1, Vec::<String>::new());
     }
 }
@@ -98,4 +107,31 @@ fn a_chain_is_known_by_what_it_says_and_does() {
     }
     assert_eq!(hash(&[add("1")]), hash(&[add("1")]));
     assert_eq!(hashes[0], 0, "no chain changes no encoding");
+}
+
+#[test]
+fn a_rate_limit_is_no_stage_and_changes_no_encoding() {
+    let add = json!({"Type": "processor_add_fields", "Fields": {"a": "b"}});
+    let limit = |more: Value| with(json!({"Type": "processor_rate_limit"}), more);
+    let configs: Vec<_> = [
+        limit(json!({"BytesPerSecond": 1000})),
+        add.clone(),
+        limit(json!({
+            "RecordsPerSecond": 5, "BurstRecords": 20, "Mode": "drop", "Per": "tag", "TagKey": "app",
+        })),
+    ]
+    .iter()
+    .map(|document| read(document).0.unwrap())
+    .collect();
+    let chain_of_all = registry::chain(&configs);
+    assert_eq!(chain_of_all.kinds().collect::<Vec<_>>(), [(1, "processor_add_fields")]);
+    assert_eq!(chain_of_all.fingerprint(), chain(&[add]).fingerprint());
+    let bytes = Some(Rate { per_second: 1000, burst: 1000 });
+    let records = Some(Rate { per_second: 5, burst: 20 });
+    let expected = [
+        (0, RateLimit { per: Per::Pipeline, mode: Mode::Delay, bytes, records: None }),
+        (2, RateLimit { per: Per::Tag("app".into()), mode: Mode::Drop, bytes: None, records }),
+    ];
+    assert_eq!(registry::limits(&configs), expected);
+    assert!(read(&limit(json!({}))).1.join(" ").contains("has no limit"));
 }

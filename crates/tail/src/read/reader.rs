@@ -26,6 +26,8 @@ use crate::{Error, Framing, Raw, Source};
 /// How many times in a row a read passes over unwanted bytes before others have their turn.
 const SKIPS_MAX: usize = 64;
 
+pub use ask::Fits;
+use ask::{Ask, Fitting, Step};
 use load::Run;
 
 /// Reads one source for one delivery. WatcherLink by threads, used by one at a time.
@@ -37,22 +39,6 @@ pub struct Reader {
     fetch: Fetch,
     position: Mutex<Position>,
     shown: Shown,
-}
-
-/// What the caller of a read wants.
-struct Ask<'a> {
-    raw: &'a mut Raw,
-    /// So many bytes at the end of `raw` are of an older file, with groups open at their end.
-    behind: usize,
-    max: usize,
-    now: Instant,
-}
-
-/// What a step of a read came to.
-enum Step {
-    Done(Option<Piece>),
-    /// Bytes were passed over: look at what follows.
-    Again,
 }
 
 impl Reader {
@@ -110,8 +96,27 @@ impl Reader {
         max: usize,
         now: Instant,
     ) -> Result<Option<Piece>, Error> {
+        self.ask(&mut Ask { raw, behind: open, max, now, fits: None })
+    }
+
+    /// As [`Reader::read`], but what was found is cut behind as many records as `fits` says: the
+    /// rest stays unread.
+    ///
+    /// # Errors
+    /// As of [`Reader::read`].
+    pub fn read_fitting(
+        &self,
+        raw: &mut Raw,
+        max: usize,
+        now: Instant,
+        fits: Fits<'_>,
+    ) -> Result<Option<Piece>, Error> {
+        self.ask(&mut Ask { raw, behind: 0, max, now, fits: Some(fits) })
+    }
+
+    fn ask(&self, ask: &mut Ask) -> Result<Option<Piece>, Error> {
         let mut position = self.position.lock().expect("no holder panics");
-        let result = self.read_next(&mut position, &mut Ask { raw, behind: open, max, now });
+        let result = self.read_next(&mut position, ask);
         self.shown.set(&position);
         drop(position);
         self.source.note_read(&result);
@@ -272,10 +277,12 @@ impl Reader {
                 return Ok(Step::Done(None));
             }
         };
+        let Fitting { len, open, is_cut } = Fitting::of(ask.fits, &bytes[..len], open);
         let end = span.from + len as u64;
         let anchor = fingerprint::anchor_after(before, &bytes[..len]);
         let rest = &bytes[len..];
         let is_all = run.is_end
+            && !is_cut
             && match self.framing {
                 Framing::Lines => memchr::memchr(b'\n', rest).is_none(),
                 Framing::Groups(_) => true,
@@ -386,6 +393,7 @@ impl Reader {
     }
 }
 
+mod ask;
 mod load;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::exposition::{Exposition, Kind};
 use crate::status::Status;
 use crate::status::readiness::Condition;
-use delivery::{Counters, Meter};
+use delivery::{Counters, Dropped, Meter};
 
 /// The metrics now.
 pub fn text(status: &Status, now: Instant) -> String {
@@ -17,6 +17,7 @@ pub fn text(status: &Status, now: Instant) -> String {
     lags(&mut out, meters, now);
     classes(&mut out, meters);
     processors(&mut out, meters);
+    rate_limits(&mut out, meters);
     files(&mut out, status);
     agent(&mut out, status, now);
     process(&mut out, status);
@@ -87,6 +88,39 @@ fn processors(out: &mut Exposition, meters: &[Arc<Meter>]) {
             let at = at.to_string();
             let own = [("at", at.as_str()), ("processor", kind), ("reason", reason.as_str())];
             out.sample(name, &[pipeline, flusher, own[0], own[1], own[2]], count);
+        }
+    }
+}
+
+/// What rate limits did to the sources of each delivery.
+fn rate_limits(out: &mut Exposition, meters: &[Arc<Meter>]) {
+    let name = "irontail_rate_limit_waiting_files";
+    out.family(name, Kind::Gauge, "Files that wait for a rate limit.");
+    for meter in meters {
+        out.sample(name, &labels(meter), meter.limits.waiting());
+    }
+    type Amount = fn(&Dropped) -> u64;
+    let amounts: [(&str, &str, Amount); 2] = [
+        (
+            "irontail_rate_limit_dropped_records_total",
+            "Records of a source that a rate limit dropped.",
+            |dropped| dropped.records,
+        ),
+        (
+            "irontail_rate_limit_dropped_bytes_total",
+            "Raw bytes of a source that a rate limit dropped.",
+            |dropped| dropped.bytes,
+        ),
+    ];
+    for (name, help, amount) in amounts {
+        out.family(name, Kind::Counter, help);
+        for meter in meters {
+            for ((at, source), dropped) in meter.limits.read() {
+                let [pipeline, flusher] = labels(meter);
+                let at = at.to_string();
+                let own = [("at", at.as_str()), ("source", source.as_str())];
+                out.sample(name, &[pipeline, flusher, own[0], own[1]], amount(&dropped));
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use record::{ANCHOR_LEN, HEAD_LEN_MAX};
 
-use super::{Ask, Reader};
+use super::Reader;
+use super::ask::Ask;
 use crate::identity::fingerprint;
 use crate::read::cut::Cut;
 use crate::read::position::{Position, Span};

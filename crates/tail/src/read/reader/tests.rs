@@ -91,6 +91,27 @@ fn whole_lines_come_in_order_and_a_partial_one_waits() {
 }
 
 #[test]
+fn what_does_not_fit_stays_unread_and_is_proven() {
+    let mut bench = Bench::new(b"one\ntwo\nthree\nfo");
+    let reader = bench.reader();
+    let mut read = |len: usize| {
+        bench.raw.clear();
+        let fits = |found: &[u8], _| len.min(found.len());
+        let piece = reader.read_fitting(&mut bench.raw, MAX, bench.now, &fits).unwrap();
+        let file = File::open(&bench.path).unwrap();
+        piece.map(|piece| {
+            let anchor = anchor_at(&file as &dyn OpenFile, piece.end).unwrap();
+            assert_eq!(anchor.hash, piece.anchor);
+            (piece.start, piece.end, piece.more, reader.unread(), reader.is_ready(bench.now))
+        })
+    };
+    assert_eq!(read(4), Some((0, 4, true, 12, true)));
+    assert_eq!(read(4), Some((4, 8, true, 8, true)));
+    assert_eq!(read(100), Some((8, 14, false, 2, false)), "the last line waits for its end");
+    assert_eq!(read(4), None);
+}
+
+#[test]
 fn a_last_line_without_newline_comes_after_the_flush_timeout() {
     let mut bench = Bench::new(b"a\nb");
     let reader = bench.reader();
