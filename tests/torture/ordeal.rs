@@ -30,7 +30,7 @@ pub fn run(scenario: &Scenario, lasting: Duration, seed: u64) -> Ordeal {
     let stage = Stage::new();
     let mut random = fastrand::Rng::with_seed(seed);
     let mut destination = Destination::start((scenario.faults)(seed));
-    stage.pipeline_to_http(&destination.url());
+    (scenario.pipeline)(&stage, &destination.url());
     let mut sufferer = Sufferer::start(&stage);
     let writers = Writers::start((scenario.writers)(&stage));
     let mut deleter = scenario.deletes.map(|when| Deleter::new(&stage, when));

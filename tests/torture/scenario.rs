@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use testkit::{Faults, Rotation, WriterPlan};
-use tests::Stage;
+use tests::{Stage, http};
 
 use crate::deletes::When;
 
@@ -24,6 +25,8 @@ pub enum Act {
 pub struct Scenario {
     /// For the table.
     pub name: &'static str,
+    /// Writes the pipeline to the destination at this URL.
+    pub pipeline: fn(&Stage, &str),
     /// The writers.
     pub writers: fn(&Stage) -> Vec<WriterPlan>,
     /// When one more writer deletes each of its files, if there is one.
@@ -40,6 +43,7 @@ pub fn all() -> Vec<Scenario> {
     vec![
         Scenario {
             name: "rename rotation, SIGKILL",
+            pipeline: lines,
             writers: |stage| vec![fast(stage, Rotation::Rename { keep: 5 })],
             deletes: None,
             faults: |_| Faults::none(),
@@ -47,6 +51,7 @@ pub fn all() -> Vec<Scenario> {
         },
         Scenario {
             name: "copytruncate at quiet moments, SIGKILL",
+            pipeline: lines,
             writers: |stage| vec![fast(stage, Rotation::CopyTruncate { keep: 5 })],
             deletes: None,
             faults: |_| Faults::none(),
@@ -54,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
         },
         Scenario {
             name: "40 writers, faulty destination, SIGKILL",
+            pipeline: lines,
             writers: forty,
             deletes: None,
             faults: faulty,
@@ -61,6 +67,7 @@ pub fn all() -> Vec<Scenario> {
         },
         Scenario {
             name: "files deleted once acknowledged, SIGKILL",
+            pipeline: lines,
             writers: |_| Vec::new(),
             deletes: Some(When::Acknowledged),
             faults: faulty,
@@ -68,19 +75,72 @@ pub fn all() -> Vec<Scenario> {
         },
         Scenario {
             name: "files deleted without acknowledgement, SIGKILL and outages",
+            pipeline: lines,
             writers: |_| Vec::new(),
             deletes: Some(When::Known),
             faults: faulty,
             acts: &[Kill, Outage],
         },
         Scenario {
+            name: "records of several lines through processors, SIGKILL and outages",
+            pipeline: traces,
+            writers: writers_of_traces,
+            deletes: None,
+            faults: faulty,
+            acts: &[Kill, Kill, Outage],
+        },
+        Scenario {
             name: "everything at once, all signals and outages",
+            pipeline: lines,
             writers: forty,
             deletes: Some(When::Acknowledged),
             faults: faulty,
             acts: &[Kill, Kill, Kill, Term, Freeze, Outage],
         },
     ]
+}
+
+/// Lines are records.
+fn lines(stage: &Stage, url: &str) {
+    stage.pipeline_to_http(url);
+}
+
+/// Lines are joined to records, which are parsed and filtered; their text stays, so that its length
+/// and its checksum are compared.
+fn traces(stage: &Stage, url: &str) {
+    let mut input = stage.input();
+    input["Multiline"] = json!({ "StartPattern": r"w\d+ \d{10} .*" });
+    input["FlushTimeoutSecs"] = json!(2);
+    let processors = json!([
+        {"Type": "processor_parse_regex_native", "SourceKey": "content",
+         "Regex": r"(w\d+) (\d{10}) (.*)", "Keys": ["writer", "sequence", "trace"],
+         "KeepingSourceWhenParseSucceed": true, "KeepingSourceWhenParseFail": true},
+        {"Type": "processor_desensitize_native", "SourceKey": "trace", "Method": "md5",
+         "ContentPatternBeforeReplacedString": "^.{4}", "ReplacedContentPattern": ".*"},
+        {"Type": "processor_filter_regex_native",
+         "ConditionExp": {"operator": "not", "operands": [{"key": "writer", "exp": "none"}]}},
+    ]);
+    let pipeline = json!({ "inputs": [input], "processors": processors, "flushers": [http(url)] });
+    stage.pipeline("app", &pipeline);
+}
+
+/// Four logs of stack traces of six lines, rotated in each way.
+fn writers_of_traces(stage: &Stage) -> Vec<WriterPlan> {
+    let rotations = [
+        Some(Rotation::Rename { keep: 5 }),
+        Some(Rotation::CopyTruncate { keep: 5 }),
+        Some(Rotation::Dated { keep: 5 }),
+        None,
+    ];
+    let plan = |(writer, rotation): (u32, Option<Rotation>)| WriterPlan {
+        writer,
+        path: stage.log(&format!("trace{writer}.log")),
+        rate: 800,
+        line_len: 420,
+        lines_each: 6,
+        rotation: rotation.map(|rotation| (rotation, Duration::from_secs(3))),
+    };
+    (0..).zip(rotations).map(plan).collect()
 }
 
 /// 20,000 lines a second into one log, rotated every two seconds.
