@@ -93,6 +93,14 @@ impl Ground {
         fs::metadata(self.stage.path("out.json")).is_ok_and(|output| output.len() > 0)
     }
 
+    /// Waits until something was collected.
+    pub fn begin(&self) {
+        until(ENOUGH, "the first lines", || match self.has_begun() {
+            true => Ok(()),
+            false => Err("nothing was collected"),
+        });
+    }
+
     /// Ticks for a while.
     pub fn pass(&mut self, time: Duration) {
         let end = Instant::now() + time;

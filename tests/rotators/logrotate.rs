@@ -14,7 +14,8 @@ const BURSTS: u32 = 10;
 const LINES: u32 = 20;
 
 /// Rotates `rotations` times, `every` so often, a file that is written in between; the writer goes
-/// on with the old one for a moment, except where it is copied. `options` are logrotate's.
+/// on with the old one for a moment, except where it is copied or compressed at once. `options` are
+/// logrotate's.
 fn logrotate(options: &str, patterns: &[&str], rotations: u32, every: Duration, files: usize) {
     rotate(options, (patterns, &[]), rotations, every, files);
 }
@@ -34,7 +35,10 @@ fn rotate(
     let text = format!("{} {{\n rotate 100\n su root root\n {options}\n}}\n", log.display());
     fs::write(&config, text).unwrap();
     let is_copied = options.contains("copytruncate");
+    let is_compressed = options.contains("compress") && !options.contains("delaycompress");
     let (mut file, mut number) = (open(&log), 0);
+    (0..LINES).for_each(|_| write(&mut file, &mut number));
+    ground.begin();
     for rotation in 0..=rotations {
         for _ in 0..BURSTS {
             (0..LINES).for_each(|_| write(&mut file, &mut number));
@@ -48,7 +52,8 @@ fn rotate(
             Command::new(&found).arg("-f").arg("-s").arg(state).arg(&config).status().unwrap();
         assert!(status.success(), "{status}");
         if !is_copied {
-            (0..LINES).for_each(|_| write(&mut file, &mut number));
+            let late = if is_compressed { 0 } else { LINES };
+            (0..late).for_each(|_| write(&mut file, &mut number));
             file = open(&log);
         }
     }
@@ -64,6 +69,8 @@ fn write(file: &mut File, number: &mut u32) {
     *number += 1;
 }
 
+/// Several times while no agent runs, and between two looks of one.
+const AT_ONCE: Duration = Duration::from_millis(80);
 const OFTEN: Duration = Duration::from_millis(400);
 /// Names with seconds in them must differ.
 const SECOND: Duration = Duration::from_millis(1050);
@@ -102,6 +109,24 @@ fn compressing_a_rotation_later() {
 #[test]
 fn renaming_into_another_directory_that_is_named() {
     rotate("create\n olddir old", (&["app.log"], &["old/"]), 20, OFTEN, 21);
+}
+
+#[test]
+fn compressing_into_another_directory_that_is_named_several_times_at_once() {
+    let options = "create\n olddir old\n compress";
+    rotate(options, (&["app.log"], &["old/"]), 60, AT_ONCE, 61);
+}
+
+#[test]
+fn compressing_under_dates_into_another_directory_that_is_named() {
+    let options = "create\n olddir old\n compress\n dateext\n dateformat -%Y%m%d-%s";
+    rotate(options, (&["app.log"], &["old/"]), 20, SECOND, 21);
+}
+
+#[test]
+fn compressing_a_rotation_later_in_another_directory_that_is_named() {
+    let options = "create\n olddir old\n compress\n delaycompress";
+    rotate(options, (&["app.log"], &["old/"]), 60, AT_ONCE, 61);
 }
 
 #[test]

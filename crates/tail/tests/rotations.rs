@@ -457,6 +457,35 @@ fn what_is_gone_from_where_rotated_files_go_while_its_log_is_looked_at_is_let_go
 }
 
 #[test]
+fn a_log_that_was_seen_empty_and_went_into_olddir_before_the_next_look_is_collected() {
+    for (is_compressed, restarts) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut stage = Stage { world: World::new(&["app.log"]), written: 0, runs: true };
+        stage.world.rotated = vec!["old/".to_string()];
+        stage.world.start();
+        stage.write(20);
+        stage.world.poll_until_quiet();
+        stage.rename("old/app.log.2");
+        stage.world.append("app.log", "");
+        stage.world.poll_until_quiet();
+        stage.write(20);
+        stage.rename("old/app.log.1");
+        if is_compressed {
+            stage.compress("old/app.log.1");
+        }
+        stage.write(20);
+        if restarts {
+            stage.world.stop();
+            stage.world.start();
+        }
+        stage.world.run(Duration::from_secs(10));
+        let mut texts = stage.world.texts();
+        texts.sort_by_key(|text| text[5..].trim().parse::<usize>().unwrap());
+        let expected = world::records("line", 0..stage.written);
+        assert_eq!(texts, expected, "compressed {is_compressed}, restarted {restarts}");
+    }
+}
+
+#[test]
 fn what_begins_alike_and_is_compressed_into_olddir_while_down_is_collected_and_nothing_older() {
     let banner = numbered("banner", 0..40);
     for forgotten in [false, true] {

@@ -28,8 +28,32 @@ pub(crate) struct Walked {
     names: usize,
 }
 
+/// How often it is walked at most until two walks agree.
+const WALKS_MAX: usize = 5;
+
+/// The files that a pattern matches, as two walks in a row met them: names that a rotation shifts
+/// one after the other may be met twice or not at all. False: no two did.
+pub(crate) fn walk_at_rest(
+    trees: &Trees,
+    pattern: &RotatedPattern,
+    start: &Path,
+) -> (Walked, bool) {
+    let names = |walked: &Walked| -> Vec<_> {
+        walked.files.iter().map(|(path, stat)| (path.clone(), stat.key())).collect()
+    };
+    let mut walked = walk(trees, pattern, start);
+    for _ in 1..WALKS_MAX {
+        let again = walk(trees, pattern, start);
+        if names(&again) == names(&walked) {
+            return (again, true);
+        }
+        walked = again;
+    }
+    (walked, false)
+}
+
 /// The files that a pattern matches, from `start` downwards.
-pub(crate) fn walk(trees: &Trees, pattern: &RotatedPattern, start: &Path) -> Walked {
+fn walk(trees: &Trees, pattern: &RotatedPattern, start: &Path) -> Walked {
     let mut walked = Walked::default();
     walked.descend(trees, pattern, start, &pattern.dirs, 0);
     walked.files = sorted(walked.files, |a, b| a.0 < b.0);

@@ -42,7 +42,10 @@ impl Tail {
                     Some(dir) if self.discovery.urge_name(&here.path) => {
                         Admission::Moved(dir.into())
                     }
-                    _ => Admission::Nothing,
+                    _ => {
+                        self.repeats.is_due = true;
+                        Admission::Nothing
+                    }
                 };
             }
             Err(Refusal::Skip(reason)) => {

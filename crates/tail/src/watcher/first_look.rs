@@ -25,6 +25,7 @@ impl Tail {
         self.unresolved.is_empty()
             && self.changed.is_empty()
             && self.unpacking.is_idle()
+            && !self.repeats.is_due
             && !self.waits_for_families()
     }
 

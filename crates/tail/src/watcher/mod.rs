@@ -20,6 +20,7 @@ pub(crate) mod runtime_targets;
 pub(crate) mod scan;
 pub(crate) mod state;
 pub(crate) mod strangers;
+pub(crate) mod successors;
 pub(crate) mod table;
 pub(crate) mod tail;
 pub(crate) mod torn;

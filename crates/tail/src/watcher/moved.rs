@@ -1,33 +1,27 @@
 //! Rotated files that go where no pattern looks: `RotatedFilePaths` says where. Those places are
 //! searched for generations that are known and not met, at a start and when a name is lost; for
 //! one of which bytes are unread the log's own directory is searched as well, under any name. What
-//! is found and continues none of them is left alone, but for what followed upon one of them by name
-//! and birth: it came and went while nobody looked.
+//! is found and continues none of them is left alone, but for what followed upon one of them. Where
+//! files are moved during a search it is repeated.
 //! A file there is known by its inode number; where that is new (moved to another file system,
 //! compressed), it is one of the log's to be compared when it begins as the generation did.
-//! Not here: the walk (`discover/walk.rs`), what a file is (`identity/rotation.rs`).
+//! Not here: the walk (`discover/walk.rs`), what followed (`successors.rs`), what a file is
+//! (`identity/rotation.rs`).
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use record::FileSeen;
 
-use crate::compressed::facts::begins_alike;
-use crate::compressed::format::{DECISIVE_BYTES, Format};
 use crate::discover::directory::Here;
 use crate::discover::interest::NameInterest;
-use crate::discover::walk::{Walked, walk};
-use crate::identity::bytes::{Bytes, begin};
-use crate::identity::relatives::{Suffix, relatives};
-use crate::identity::successor::Times;
+use crate::discover::walk::{Walked, walk_at_rest};
+use crate::identity::order::sorted;
 use crate::pattern::rotated::RotatedPattern;
-use crate::source::descriptor::Descriptor;
 use crate::source::stat::Stat;
-use crate::watcher::state::moved::Moved;
+use crate::watcher::state::moved::{Moved, REPEATS_MAX, Repeats};
+use crate::watcher::successors::{Search, suffix_of};
 use crate::watcher::table::Wanting;
 use crate::{Event, SkipReason, Tail, Target};
 
@@ -35,26 +29,8 @@ use crate::{Event, SkipReason, Tail, Target};
 const SEARCHES: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(60)];
 
-/// How many files one search opens to see how they begin.
-const OPENED_MAX: usize = 1000;
-
-/// What walks met, and what the files there are that were opened: each once a search.
-#[derive(Default)]
-struct Search {
-    walks: HashMap<(PathBuf, OsString), Vec<(PathBuf, Stat)>>,
-    looks: HashMap<PathBuf, Option<Look>>,
-    /// What followed upon the generations that are sought, each with its log.
-    next: HashSet<(Arc<Path>, PathBuf)>,
-    /// What this process writes, once it was asked for.
-    own: Option<HashSet<(u64, u64)>>,
-}
-
-/// What a file is that was opened.
-struct Look {
-    times: Times,
-    /// How it begins; nothing where that is not read.
-    begin: Vec<u8>,
-}
+/// How many files of a log are looked at for what followed upon them.
+const YOUNGEST_MAX: usize = 8;
 
 impl Tail {
     /// A file of a log lost its name: it is looked for where rotated files go.
@@ -90,6 +66,7 @@ impl Tail {
             let nameless = self.files.nameless().filter(|(_, file)| file.family == log);
             let sources = nameless.filter_map(|(_, file)| file.source.as_ref());
             sought.extend(sources.map(|source| (source.seen(), source.is_acknowledged())));
+            sought.extend(self.youngest_of(&log));
         }
         if !sought.is_empty() {
             self.seek_rotated(&sought);
@@ -97,10 +74,19 @@ impl Tail {
         }
     }
 
+    /// The youngest of the files that are read of a log: what nobody saw may have followed upon them.
+    fn youngest_of(&self, log: &Path) -> Vec<(FileSeen, bool)> {
+        let files = self.files.family(log).into_iter().filter_map(|id| self.files.get(id));
+        let sources = files.filter(|file| file.is_named).filter_map(|file| file.source.as_ref());
+        let sources = sorted(sources.collect(), |a, b| a.rank() > b.rank());
+        sources.into_iter().take(YOUNGEST_MAX).map(|source| (source.seen(), true)).collect()
+    }
+
     /// Looks for generations where their logs' rotated files go, and for those that are not wholly
     /// read in the directories of their logs.
     pub(crate) fn seek_rotated(&mut self, sought: &[(FileSeen, bool)]) {
         let mut search = Search::default();
+        self.repeats.sought.extend_from_slice(sought);
         for (seen, is_read) in sought {
             let (files, has_failed) = self.rotated_files(&seen.logical, *is_read, &mut search);
             if has_failed {
@@ -109,12 +95,30 @@ impl Tail {
             let next = self.successors(seen, &files, &mut search);
             search.next.extend(next.into_iter().map(|path| (seen.logical.clone(), path)));
         }
+        if search.is_stale && self.repeats.has_patience() {
+            self.repeats.is_due = true;
+            return;
+        }
         // What followed upon one of them may begin as another one did.
         for (seen, is_read) in sought {
             for (path, stat) in self.rotated_files(&seen.logical, *is_read, &mut search).0 {
                 let is_next = search.next.contains(&(seen.logical.clone(), path.clone()));
                 self.meet_rotated(seen, path.into(), stat, is_next, &mut search);
             }
+        }
+        self.repeats.is_due |= search.is_stale;
+    }
+
+    /// Repeats searches during which files were moved, once all that they met was decided upon.
+    pub(crate) fn repeat_searches(&mut self) {
+        if !self.unresolved.is_empty() || !self.unpacking.is_idle() {
+            return;
+        }
+        let Repeats { sought, is_due, count } = std::mem::take(&mut self.repeats);
+        if is_due && count < REPEATS_MAX {
+            self.repeats.count = count + 1;
+            self.seek_rotated(&sought);
+            self.group_arrivals();
         }
     }
 
@@ -136,8 +140,9 @@ impl Tail {
                 files.extend(known.iter().cloned());
                 continue;
             }
-            let Walked { files: found, failures, ended_at, .. } =
-                walk(&self.link.trees, &pattern, &start);
+            let (walked, is_stable) = walk_at_rest(&self.link.trees, &pattern, &start);
+            let Walked { files: found, failures, ended_at, .. } = walked;
+            search.is_stale |= !is_stable;
             for (path, error) in failures {
                 has_failed = true;
                 let path: Arc<Path> = path.into();
@@ -157,85 +162,6 @@ impl Tail {
         (files, has_failed)
     }
 
-    /// The files beside the one that was the log when it was last seen, and by name and time younger
-    /// than that: generations that came and went while nobody looked.
-    fn successors(
-        &mut self,
-        seen: &FileSeen,
-        files: &[(PathBuf, Stat)],
-        search: &mut Search,
-    ) -> Vec<PathBuf> {
-        let Some(born) = seen.identity.birth.filter(|_| seen.real == seen.logical) else {
-            return Vec::new();
-        };
-        let Some((home, home_times)) = self.home_of(seen, born, files, search) else {
-            return Vec::new();
-        };
-        let (home_suffix, beside) = (suffix_of(home, &seen.logical), home.parent());
-        if beside == seen.logical.parent() {
-            return Vec::new();
-        }
-        let mut found = Vec::new();
-        for (path, stat) in files.iter().filter(|(path, _)| path.parent() == beside) {
-            let is_younger = home_suffix.is_older_than(suffix_of(path, &seen.logical));
-            if is_younger
-                && self.files.by_key(stat.key()).is_none()
-                && let Some(look) = self.look_into_rotated(seen, path, *stat, search)
-                && look.times.followed(born, home_times)
-            {
-                found.push(path.clone());
-            }
-        }
-        found
-    }
-
-    /// The file in which a generation is that was born then: its own, or the oldest by name of those
-    /// that begin as it did and may hold it.
-    fn home_of<'a>(
-        &mut self,
-        seen: &FileSeen,
-        born: i64,
-        files: &'a [(PathBuf, Stat)],
-        search: &mut Search,
-    ) -> Option<(&'a Path, Times)> {
-        let mut home: Option<(&Path, Times)> = None;
-        for (path, stat) in files {
-            let is_it = self.is_file_of(seen, path, *stat, search);
-            if !is_it && !self.begins_like(seen, path, *stat, search) {
-                continue;
-            }
-            let look = self.look_into_rotated(seen, path, *stat, search);
-            let Some(times) = look.map(|look| look.times) else { continue };
-            if is_it {
-                return Some((path, times));
-            }
-            let suffix = suffix_of(path, &seen.logical);
-            let is_older =
-                |(home, _): (&Path, Times)| suffix.is_older_than(suffix_of(home, &seen.logical));
-            if times.may_hold(born) && home.is_none_or(is_older) {
-                home = Some((path, times));
-            }
-        }
-        home
-    }
-
-    /// Whether this is the file in which a generation was: an inode number is given out again, a
-    /// birth time is not.
-    fn is_file_of(
-        &mut self,
-        seen: &FileSeen,
-        path: &Path,
-        stat: Stat,
-        search: &mut Search,
-    ) -> bool {
-        if stat.inode != seen.identity.inode {
-            return false;
-        }
-        let look = self.look_into_rotated(seen, path, stat, search);
-        let birth = look.and_then(|look| look.times.birth);
-        birth.is_none() || seen.identity.birth.is_none() || birth == seen.identity.birth
-    }
-
     /// A file is where a generation may have gone, or one that followed it.
     fn meet_rotated(
         &mut self,
@@ -246,7 +172,12 @@ impl Tail {
         search: &mut Search,
     ) {
         if let Some(id) = self.files.by_key(stat.key()) {
-            if self.files.get(id).is_some_and(|file| !file.is_named) {
+            let is_nameless = self.files.get(id).is_some_and(|file| !file.is_named);
+            let is_followed = search.next.iter().any(|(log, _)| *log == seen.logical);
+            // What followed upon it comes first: should the agent end, that is found by it.
+            if is_nameless && is_followed && self.repeats.has_patience() {
+                self.repeats.is_due = true;
+            } else if is_nameless {
                 let interest = self.discovery.interest_of(&path);
                 self.meet_again(id, Here::outside(path, interest, stat));
             }
@@ -279,61 +210,6 @@ impl Tail {
         targets.map(|(number, _)| (number, true)).collect()
     }
 
-    /// Whether a file begins as a generation did that can be known by that.
-    fn begins_like(
-        &mut self,
-        seen: &FileSeen,
-        path: &Path,
-        stat: Stat,
-        search: &mut Search,
-    ) -> bool {
-        if seen.head.len < record::HEAD_LEN_MIN {
-            return false;
-        }
-        let look = self.look_into_rotated(seen, path, stat, search);
-        look.is_some_and(|look| begins_alike(&look.begin, seen.head))
-    }
-
-    /// What a file is that a search met; `None`: it cannot be opened, or more files than a search
-    /// may open, which is reported.
-    fn look_into_rotated<'a>(
-        &mut self,
-        seen: &FileSeen,
-        path: &Path,
-        stat: Stat,
-        search: &'a mut Search,
-    ) -> Option<&'a Look> {
-        if !search.looks.contains_key(path) {
-            if search.looks.len() >= OPENED_MAX {
-                if self.told_unreadable.insert(seen.logical.clone()) {
-                    let (path, reason) = (path.into(), SkipReason::TooMany);
-                    self.events.push(Event::Skipped { path, reason });
-                }
-                return None;
-            }
-            let look = self.look_at_rotated(path, stat);
-            search.looks.insert(path.to_path_buf(), look);
-        }
-        search.looks.get(path)?.as_ref()
-    }
-
-    fn look_at_rotated(&mut self, path: &Path, stat: Stat) -> Option<Look> {
-        let opened = self.open(path).ok().filter(|opened| opened.stat.key() == stat.key())?;
-        let mut first = [0; DECISIVE_BYTES];
-        let count = Bytes::read(&*opened.file, 0, &mut first);
-        let format = Format::of(&first[..count]);
-        let times = Times {
-            birth: opened.identity.birth,
-            modified: opened.stat.modified,
-            is_compressed: format.is_some(),
-        };
-        let begin = match format.is_none_or(Format::is_read) {
-            true => begin(&*Descriptor::new(opened, format, &self.link)),
-            false => Vec::new(),
-        };
-        Some(Look { times, begin })
-    }
-
     /// The targets that collect a log, as those that want a file of it.
     pub(crate) fn wanting_of(&self, log: &Path, at_start: bool) -> Vec<Wanting> {
         let targets = self.discovery.targets.iter().filter(|(_, target)| target.matches(log));
@@ -346,12 +222,4 @@ pub(crate) fn as_sought(seen: &FileSeen, path: &Path, targets: Vec<(usize, bool)
     let logical = seen.logical.clone();
     let suffix = (*path != *logical).then(|| suffix_of(path, &logical));
     NameInterest { logical, suffix, logs: Vec::new(), targets }
-}
-
-/// What a rotation made of a log's name, as far as that can be told.
-fn suffix_of(path: &Path, log: &Path) -> Suffix {
-    let base = log.file_name().map(OsStr::as_bytes);
-    let name = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
-    let found = relatives(name).into_iter().find(|relative| Some(&*relative.base) == base);
-    found.map_or(Suffix::UNKNOWN, |relative| relative.suffix)
 }

@@ -309,10 +309,9 @@ impl Tail {
             }
         }
         let (is_open, family) = (file.is_open(), file.family.clone());
-        let is_read = file.source.as_ref().map(|source| source.is_acknowledged());
-        if let Some(is_read) = is_read {
-            self.await_moved(&family, is_read);
-        }
+        // What was empty when it was looked at may hold something by now.
+        let is_read = file.source.as_ref().is_none_or(|source| source.is_acknowledged());
+        self.await_moved(&family, is_read);
         if !is_open {
             self.retire(id);
             // What is a copy of it may take its place.

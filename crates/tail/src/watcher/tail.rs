@@ -21,7 +21,7 @@ use crate::ids::{Generation, Id};
 use crate::source::link::WatcherLink;
 use crate::watcher::dormant::Dormants;
 use crate::watcher::options::{Options, SavedFile};
-use crate::watcher::state::moved::Moved;
+use crate::watcher::state::moved::{Moved, Repeats};
 use crate::watcher::state::pace::Pace;
 use crate::watcher::state::phase::Phase;
 use crate::watcher::state::runtime_targets::RuntimeTargets;
@@ -71,6 +71,7 @@ pub struct Tail {
     pub(crate) strangers: Strangers,
     /// Logs of which a file lost its name and may be where rotated files go.
     pub(crate) moved: Vec<Moved>,
+    pub(crate) repeats: Repeats,
     /// What could not be looked at there, or not wholly.
     pub(crate) told_unreadable: HashSet<Arc<Path>>,
     pub(crate) upkeep: Upkeep,
@@ -136,6 +137,7 @@ impl Tail {
             unpacking: Unpacking::default(),
             strangers,
             moved: Vec::new(),
+            repeats: Repeats::default(),
             told_unreadable: HashSet::new(),
             options,
         }
@@ -161,6 +163,9 @@ impl Tail {
         self.discover();
         self.scan();
         self.resolve();
+        if self.repeats.is_due && !self.is_searching() {
+            self.repeat_searches();
+        }
         self.go_on();
         self.tell_listed();
         self.keep_up();

@@ -97,6 +97,7 @@ impl Tail {
             self.queue(family);
         }
         if !self.is_searching() {
+            self.repeat_searches();
             self.seek_moved();
             self.look_at_unknowns();
         }
