@@ -28,6 +28,24 @@ pub(crate) enum Admission {
 }
 
 impl Tail {
+    /// A name leads elsewhere by now: it is met again where its directory is listed, or where rotated
+    /// files go.
+    fn follow_moved(&mut self, here: &Here) -> Admission {
+        self.unknowns.forget_name(&here.path);
+        match here.path.parent() {
+            Some(dir) if self.discovery.urge_name(&here.path) => {
+                if let Some(interest) = &here.interest {
+                    self.await_moved(&interest.logical, true);
+                }
+                Admission::Moved(dir.into())
+            }
+            _ => {
+                self.repeats.is_due = true;
+                Admission::Nothing
+            }
+        }
+    }
+
     /// Opens a file that arrived and makes a record of it.
     pub(crate) fn admit(&mut self, here: Here) -> Admission {
         if let Some(id) = self.files.by_key(here.stat.key()) {
@@ -36,18 +54,7 @@ impl Tail {
         }
         let opened = match self.open(&here.real) {
             Ok(opened) if opened.stat.key() == here.stat.key() => opened,
-            Ok(_) | Err(Refusal::Moved) => {
-                self.unknowns.forget_name(&here.path);
-                return match here.path.parent() {
-                    Some(dir) if self.discovery.urge_name(&here.path) => {
-                        Admission::Moved(dir.into())
-                    }
-                    _ => {
-                        self.repeats.is_due = true;
-                        Admission::Nothing
-                    }
-                };
-            }
+            Ok(_) | Err(Refusal::Moved) => return self.follow_moved(&here),
             Err(Refusal::Skip(reason)) => {
                 self.events.push(Event::Skipped { path: here.path, reason });
                 return Admission::Nothing;
