@@ -204,3 +204,21 @@ fn short_files_that_are_equal_and_one_that_begins_like_the_log_are_read_from_the
     expected.sort();
     assert_eq!(texts, expected);
 }
+
+#[test]
+fn equal_copies_plain_and_compressed_of_a_log_that_was_never_seen_are_not_both_left_out() {
+    let mut world = World::new(&["app.log*"]);
+    world.append("app.log.err", &numbered("other", 0..20));
+    world.start();
+    world.texts();
+    world.stop();
+    world.append("app.log", &numbered("a", 0..20));
+    ["app.log.keep.gz", "app.log.saved"].iter().for_each(|name| copy(&world, name));
+    world.truncate("app.log", 0);
+    world.append("app.log", &numbered("b", 0..20));
+    world.start();
+    world.run(Duration::from_secs(70));
+    let mut texts = world.texts();
+    texts.sort_by_key(|text| (text[..1].to_owned(), text[2..].trim().parse::<usize>().ok()));
+    assert_eq!(texts, [records("a", 0..20), records("b", 0..20)].concat());
+}

@@ -169,21 +169,27 @@ impl Tail {
             .collect();
         let alive: Vec<Alive> = living.iter().map(alive).collect();
         let mut decisions = decide(knowns, &members, &alive, family);
+        // What is a copy itself is no original of another one.
+        let is_original =
+            |decision: &Decision| !matches!(decision, Decision::Copy | Decision::PerhapsCopy);
+        let originals: Vec<bool> = decisions.iter().map(is_original).collect();
         for ((decision, facts), member) in decisions.iter_mut().zip(&facts).zip(&members) {
             let is_copy = |facts: &Facts| {
-                is_copy_of_living(facts, &alive) || is_copy_of_open(facts, open, &members)
+                is_copy_of_living(facts, &alive)
+                    || is_copy_of_open(facts, open, &members, &originals)
             };
             if *decision == Decision::New && facts.as_deref().is_some_and(is_copy) {
                 *decision = copy_of_len(member.size);
             }
         }
+        let read = facts.iter().zip(&decisions).filter(|(_, decision)| is_original(decision));
+        let read: Vec<&Arc<Facts>> = read.filter_map(|(facts, _)| facts.as_ref()).collect();
         for (((id, _), member), decision) in open.iter().zip(&members).zip(&mut decisions) {
             let other = Other::Open(*id);
-            let mut facts = facts.iter().flatten();
             if *decision == Decision::New
                 && member.named_after
                 && !member.compressed
-                && facts.any(|facts| facts.holds(other, member.size))
+                && read.iter().any(|facts| facts.holds(other, member.size))
             {
                 *decision = copy_of_len(member.size);
             }
@@ -242,8 +248,15 @@ fn is_copy_of_living(facts: &Facts, alive: &[Alive]) -> bool {
 }
 
 /// The same of one that is in doubt itself.
-fn is_copy_of_open(facts: &Facts, open: &[(Id, Arc<Descriptor>)], members: &[Member]) -> bool {
-    open.iter().zip(members).any(|((id, _), plain)| {
-        !plain.compressed && facts.is_copy_of(Other::Open(*id), plain.size, plain.base)
+fn is_copy_of_open(
+    facts: &Facts,
+    open: &[(Id, Arc<Descriptor>)],
+    members: &[Member],
+    originals: &[bool],
+) -> bool {
+    open.iter().zip(members).zip(originals).any(|(((id, _), plain), is_original)| {
+        *is_original
+            && !plain.compressed
+            && facts.is_copy_of(Other::Open(*id), plain.size, plain.base)
     })
 }
