@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tail::{Entries, HostTree, OpenFile, Stat, Tree};
-use world::{World, numbered, records};
+use world::{World, gzip_of, numbered, records};
 
 const ROOT: &str = "/elsewhere";
 
@@ -261,5 +261,70 @@ fn wherever_a_rotation_falls_the_old_file_is_read_before_the_new_one() {
             assert_eq!(texts, expected, "rotated at call {calls}, restarted: {is_restarted}");
         }
         assert!(calls > 30, "{calls}");
+    }
+}
+
+/// What is collected where a log, one generation of which came and went while nobody looked, is
+/// rotated into another directory at the `call`th call of a start; `None`: there are fewer calls.
+fn rotated_away_at(call: usize, is_compressed: bool) -> Option<Vec<String>> {
+    let left = Arc::new(Mutex::new(None));
+    let calls = Arc::clone(&left);
+    let mut world = world(|dir| {
+        let old = dir.join("old");
+        fs::create_dir(&old).unwrap();
+        Box::new(move || {
+            let mut calls = calls.lock().unwrap();
+            let Some(left) = calls.as_mut() else { return };
+            *left -= 1;
+            if *left == 0 {
+                *calls = None;
+                let (first, second) = (old.join("app.log.1"), old.join("app.log.2"));
+                if is_compressed {
+                    let packed = gzip_of(&fs::read(&first).unwrap());
+                    fs::write(old.join("app.log.2.gz"), packed).unwrap();
+                    fs::remove_file(&first).unwrap();
+                } else {
+                    fs::rename(&first, second).unwrap();
+                }
+                fs::rename(dir.join("app.log"), first).unwrap();
+                fs::write(dir.join("app.log"), numbered("new", 0..10)).unwrap();
+            }
+        })
+    });
+    world.rotated = vec!["old/app.log*".into()];
+    world.append("c/app.log", &numbered("old", 0..10));
+    world.start();
+    world.run(Duration::from_secs(5));
+    world.stop();
+    world.append("c/app.log", &numbered("old", 10..20));
+    world.rename("c/app.log", "c/old/app.log.1");
+    world.append("c/app.log", &numbered("middle", 0..10));
+    *left.lock().unwrap() = Some(call);
+    world.start();
+    world.run(Duration::from_secs(20));
+    let is_rotated = left.lock().unwrap().is_none();
+    let mut texts = world.texts();
+    texts.sort();
+    is_rotated.then_some(texts)
+}
+
+#[test]
+fn wherever_a_rotation_into_another_directory_falls_in_a_start_nothing_is_lost_or_repeated() {
+    let mut expected =
+        [records("old", 0..20), records("middle", 0..10), records("new", 0..10)].concat();
+    expected.sort();
+    for is_compressed in [false, true] {
+        let (mut calls, mut wrong) = (0, Vec::new());
+        while let Some(texts) = rotated_away_at(calls + 1, is_compressed) {
+            calls += 1;
+            if texts != expected {
+                wrong.push((calls, texts.len()));
+            }
+        }
+        assert!(calls > 30, "{calls}");
+        assert!(
+            wrong.is_empty(),
+            "compressed: {is_compressed}, of {calls} calls (call, lines): {wrong:?}"
+        );
     }
 }

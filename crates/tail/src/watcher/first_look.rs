@@ -58,6 +58,7 @@ impl Tail {
                 self.events.extend(targets.map(|(_, target)| Event::Listed { target: target.id }));
                 self.events.push(Event::Restored);
                 self.phase = Phase::Running;
+                self.await_rotated_meanwhile();
                 self.give_back();
             }
             _ => {}

@@ -8,6 +8,7 @@
 //! Not here: the walk (`discover/walk.rs`), what followed (`successors.rs`), what a file is
 //! (`identity/rotation.rs`).
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,9 @@ use crate::{Event, SkipReason, Tail, Target};
 const SEARCHES: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(5), Duration::from_secs(60)];
 
+/// For how many logs one call searches.
+const LOGS_MAX: usize = 64;
+
 /// How many files of a log are looked at for what followed upon them.
 const YOUNGEST_MAX: usize = 8;
 
@@ -45,12 +49,36 @@ impl Tail {
         self.moved.push(Moved { log, since, searches: 0 });
     }
 
+    /// A log may have been rotated while a start went on, between its looks: no file of it is seen
+    /// to lose its name, and it is searched for all the same.
+    pub(crate) fn await_rotated_meanwhile(&mut self) {
+        let rotated: Vec<&Target> = self
+            .discovery
+            .targets
+            .iter()
+            .map(|(_, target)| target)
+            .filter(|target| !target.rotated.is_empty())
+            .collect();
+        if rotated.is_empty() {
+            return;
+        }
+        let goes_there = |log: &Path| rotated.iter().any(|target| target.matches(log));
+        let awaited: HashSet<Arc<Path>> =
+            self.moved.iter().map(|moved| moved.log.clone()).collect();
+        let logs: BTreeSet<Arc<Path>> =
+            self.files.iter().map(|(_, file)| file.family.clone()).collect();
+        let logs = logs.into_iter().filter(|log| goes_there(log) && !awaited.contains(log));
+        let since = self.now;
+        self.moved.extend(logs.map(|log| Moved { log, since, searches: 0 }));
+    }
+
     /// Searches for what lost its name, when that is due.
     pub(crate) fn seek_moved(&mut self) {
         let now = self.now;
         let mut due = Vec::new();
         self.moved.retain_mut(|moved| {
-            if now.saturating_duration_since(moved.since) >= SEARCHES[moved.searches] {
+            let is_due = now.saturating_duration_since(moved.since) >= SEARCHES[moved.searches];
+            if is_due && due.len() < LOGS_MAX {
                 moved.searches += 1;
                 due.push(moved.log.clone());
             }

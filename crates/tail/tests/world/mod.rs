@@ -127,9 +127,7 @@ impl World {
 
     /// The content of a file as gzip makes it.
     pub fn gzipped(&self, name: &str) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&fs::read(self.path(name)).unwrap()).unwrap();
-        encoder.finish().unwrap()
+        gzip_of(&fs::read(self.path(name)).unwrap())
     }
 
     /// What gzip does, all at once.
@@ -419,6 +417,13 @@ impl World {
             .filter(|target| under(target) && !target.is_dir())
             .count()
     }
+}
+
+/// This content as gzip makes it.
+pub fn gzip_of(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Numbered lines `PREFIX-FROM` to `PREFIX-TO`, each 40 bytes long, so that a few make a head
