@@ -66,6 +66,13 @@ fn each_bad_value_is_refused_with_file_and_key() {
         ("RemoteUrl", |p| p["flushers"][0]["RemoteUrl"] = json!("http://x")),
         ("Headers", |p| p["flushers"][0]["Headers"] = json!([1])),
         ("FilePath", |p| p["flushers"] = json!([{ "Type": "flusher_file" }])),
+        ("processors[0].Mode", |p| {
+            let multiline = json!({ "StartPattern": "[0-9].*" });
+            p["inputs"] = json!([{ "Type": "input_container_stdio", "Multiline": multiline }]);
+            let limit =
+                json!({ "Type": "processor_rate_limit", "BytesPerSecond": 9, "Mode": "drop" });
+            p["processors"] = json!([limit]);
+        }),
     ];
     for (number, (key, change)) in cases.iter().enumerate() {
         let pipeline = changed(&stage, change);

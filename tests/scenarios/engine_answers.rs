@@ -32,6 +32,11 @@ fn id(number: usize) -> String {
 }
 
 impl Engine {
+    /// One running container, which has the label `team` = `a` and prints to `log`.
+    pub fn of_one(log: PathBuf) -> Self {
+        Self { containers: 1, text_bytes: 10, log, state: "running" }
+    }
+
     fn labels(&self) -> Value {
         json!({ "filler": "x".repeat(self.text_bytes), "team": "a", "zone": "north" })
     }

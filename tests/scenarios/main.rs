@@ -23,6 +23,7 @@ mod line_ends;
 mod loki;
 mod lost_state;
 mod multiline;
+mod multiline_output;
 mod nuls;
 mod odd_files;
 mod otlp;

@@ -172,7 +172,7 @@ impl Rule {
                     unknown: input.keeping_source_when_parse_fail,
                     strips_returns: !input.keeps_carriage_return,
                 };
-                let (multiline, flush_timeout) = (None, input.flush_timeout);
+                let (multiline, flush_timeout) = (input.multiline.clone(), input.flush_timeout);
                 let what = InputKind::Stdio { rules, multiline, flush_timeout };
                 (what, &input.tags, &input.containers)
             }

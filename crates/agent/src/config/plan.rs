@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use settings::{CommandLine, FirstStart, Loaded, Parameters, Pipeline};
+use settings::{CommandLine, FirstStart, Input, Loaded, Parameters, Pipeline, StdioInput};
 use tail::{Excludes, Pattern, RotatedPattern};
 
 use crate::args::{CollectArgs, RunArgs};
@@ -144,6 +144,7 @@ fn fit(parameters: Parameters, loaded: Loaded) -> Result<Plan, Vec<String>> {
             Err(error) => errors.push(format!("{}: {error}", pipeline.origin.display())),
         }
     }
+    errors.extend(loaded.pipelines.iter().filter_map(dropped_in_halves));
     let rules = Rules::new(&loaded.pipelines).unwrap_or_else(|wrong| {
         errors.extend(wrong);
         Rules::default()
@@ -194,6 +195,21 @@ fn target(ids: &TargetIds, pipeline: &Pipeline) -> Result<Option<HostTarget>, ta
     // Those of containers are made for each container.
     let is_of_host = !pipeline.needs_containers();
     Ok(is_of_host.then(|| HostTarget { pipeline: pipeline.name.clone(), files }))
+}
+
+/// Lines of two outputs stand between each other: of a record that is joined from them a limit that
+/// drops would leave parts.
+fn dropped_in_halves(pipeline: &Pipeline) -> Option<String> {
+    let Input::ContainerStdio(StdioInput { multiline: Some(_), .. }) = &pipeline.input else {
+        return None;
+    };
+    let limits = process::registry::limits(&pipeline.processors);
+    let (at, _) = limits.iter().find(|(_, limit)| limit.mode == process::Mode::Drop)?;
+    Some(format!(
+        "{}: processors[{at}].Mode: drop does not go with Multiline of container output; use delay, \
+         which loses nothing",
+        pipeline.origin.display()
+    ))
 }
 
 fn outputs(pipelines: &[Pipeline]) -> Vec<PathBuf> {

@@ -10,7 +10,7 @@ use tail::Source;
 use crate::delivery::queue::FileReader;
 
 /// How long bytes of a vanishing file may wait for their destination before they are spooled.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a delivery has at risk.
 #[derive(Default)]

@@ -18,6 +18,7 @@ use crate::limit::limits::Limits;
 use crate::meter::counters::Counter;
 use crate::meter::meter::Meter;
 use crate::records::stages::Stages;
+use crate::request::interleaved::Unfinished;
 
 /// How often a sender that shares its delivery looks for files that a rate limit lets go on.
 const DELAY_LOOK: Duration = Duration::from_millis(200);
@@ -61,6 +62,8 @@ pub struct Delivery {
     /// How far its frames in the spool have been handed to its senders.
     pub(crate) handed_out: Mutex<Option<Place>>,
     pub(crate) in_flight: InFlight,
+    /// Lines of container output whose records are not ended.
+    pub(crate) unfinished: Unfinished,
     last_time: AtomicI64,
     last_cut: Mutex<Option<Cut>>,
     resends: Mutex<VecDeque<OpenRequest>>,
@@ -94,6 +97,7 @@ impl Delivery {
             meter: Arc::new(meter),
             handed_out: Mutex::default(),
             in_flight: InFlight::default(),
+            unfinished: Unfinished::default(),
             last_time: AtomicI64::new(last_time),
             last_cut: Mutex::default(),
             resends: Mutex::default(),

@@ -38,6 +38,7 @@ pub struct FileReader {
     /// Whether it waits for a rate limit.
     waits: AtomicBool,
     family: Mutex<Neighbours>,
+    vanishing_since: Mutex<Option<Instant>>,
 }
 
 /// The tags of a file: made when its first bytes are read, since most files wait for that.
@@ -58,7 +59,8 @@ impl FileReader {
     pub fn new(inner: Reader, tagger: Arc<dyn Tagger>) -> Self {
         let (tags, family) = (Mutex::new(FileTags::By(tagger)), Mutex::default());
         let (queued, waits) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { inner, tags, queued, waits, family }
+        let vanishing_since = Mutex::default();
+        Self { inner, tags, queued, waits, family, vanishing_since }
     }
 
     /// Whether a reader that is made of this progress later does what this one would: it is in no
@@ -157,6 +159,17 @@ impl FileReader {
     /// The next newer file of the family.
     pub fn newer(&self) -> Option<Arc<FileReader>> {
         self.family.lock().expect("no holder panics").newer.upgrade()
+    }
+
+    /// For how long its file has been about to vanish, as far as that was asked; what was compressed
+    /// a moment ago is found again soon.
+    pub(crate) fn vanishing_for(&self, now: Instant) -> Option<Duration> {
+        let mut since = self.vanishing_since.lock().expect("no holder panics");
+        if !self.inner.source().is_vanishing() {
+            *since = None;
+            return None;
+        }
+        Some(now.saturating_duration_since(*since.get_or_insert(now)))
     }
 
     /// The oldest file of the family that has something to read: a rotated file is read to its

@@ -9,7 +9,7 @@
 //! | `text` | the lines, a `\r` before the `\n` being no text |
 //! | `lines FLAGS MULTILINE` | of several lines each; flag `r`: as `text` |
 //! | `stdio FLAGS CONTAINER` | what a container prints ([`StdioRules`]) |
-//! | `stdio FLAGS CONTAINER MULTILINE` | of several lines of output each |
+//! | `stdio FLAGS CONTAINER MULTILINE` | of several lines of output each; flag `+`: the range goes on the run of the one before |
 //!
 //! MULTILINE is the section `Multiline` of the input as JSON, which may have blanks.
 //! Not here: how records are found (`process`), which files they are read from.
@@ -27,6 +27,8 @@ use crate::records::stdio::StdioRules;
 const LINES: &str = "lines";
 /// The flag of lines whose `\r` before the `\n` is no text; there are others to come.
 const RETURNS: char = 'r';
+/// The flag of a range that goes on the run of the one before it.
+const JOINED: char = '+';
 /// As many texts of `Multiline` are kept compiled.
 const COMPILED_MAX: usize = 64;
 
@@ -62,7 +64,9 @@ impl RecordFormat {
     /// What a reader may not cut in two.
     pub fn framing(&self) -> Framing {
         match (&self.output, &self.multiline) {
-            (None, None) => Framing::Lines,
+            // Whole records are taken from between the lines of unfinished ones: see
+            // `request/interleaved.rs`.
+            (None, None) | (Some(_), Some(_)) => Framing::Lines,
             _ => Framing::Groups(Arc::new(Cutter(splitter(self.text().as_deref())))),
         }
     }
@@ -80,6 +84,42 @@ impl Groups for Cutter {
     fn longest(&self) -> usize {
         self.0.longest()
     }
+}
+
+/// Whether records of these tags may stand between the lines of unfinished ones.
+pub(crate) fn interleaves(tags: &Tags) -> bool {
+    let words = tags.format().unwrap_or_default().splitn(4, ' ');
+    tags.format().is_some_and(|format| format.starts_with(StdioRules::NAME)) && words.count() == 4
+}
+
+/// Whether a range with these tags goes on the run of the one before it.
+pub(crate) fn is_joined(tags: &Tags) -> bool {
+    let flags = tags.format().and_then(|format| format.split(' ').nth(1));
+    interleaves(tags) && flags.is_some_and(|flags| flags.contains(JOINED))
+}
+
+/// The tags of a range that goes on the run of the one before it, of those of one that does not.
+pub(crate) fn joined(tags: &Tags) -> Tags {
+    let mut joined = tags.clone();
+    if !is_joined(tags)
+        && let Some((_, format)) = joined.0.first_mut()
+        && let Some((name, rest)) = format.split_once(' ')
+        && let Some((flags, rest)) = rest.split_once(' ')
+    {
+        *format = format!("{name} {flags}{JOINED} {rest}");
+    }
+    joined
+}
+
+/// The tags of a range that begins a run, of those of one that goes on one.
+pub(crate) fn alone(tags: &Tags) -> Tags {
+    let mut alone = tags.clone();
+    if is_joined(tags)
+        && let Some((_, format)) = alone.0.first_mut()
+    {
+        *format = format.replacen(JOINED, "", 1);
+    }
+    alone
 }
 
 /// What takes bytes of a frozen format apart.
@@ -186,7 +226,25 @@ mod tests {
             assert_eq!(splitter.strips_returns, of_output.unwrap_or(format.strips_returns));
             let is_lines = matches!(format.framing(), Framing::Lines);
             let tags = format.text().map(|text| (Tags::FORMAT.to_owned(), text));
-            assert_eq!(is_lines, Tags(tags.into_iter().collect()).has_lines());
+            let tags = Tags(tags.into_iter().collect());
+            assert_eq!(is_lines, tags.has_lines() || interleaves(&tags));
+            assert_eq!(interleaves(&tags), splitter.interleaves());
+        }
+    }
+
+    #[test]
+    fn a_range_says_that_it_goes_on_the_run_before_it_and_is_taken_apart_alike() {
+        let tags = |format: &str| Tags(vec![(Tags::FORMAT.into(), format.into())]);
+        let first = tags(&format!("stdio oer c {START}"));
+        let next = joined(&first);
+        assert_eq!(next.format(), Some(&*format!("stdio oer+ c {START}")));
+        assert_eq!((joined(&next), alone(&next)), (next.clone(), first.clone()));
+        assert_eq!((is_joined(&first), is_joined(&next)), (false, true));
+        let [first, next] = [first, next].map(|tags| splitter(tags.format()));
+        assert_eq!((first.outputs, first.strips_returns), (next.outputs, next.strips_returns));
+        assert!(next.interleaves());
+        for format in ["stdio oe+ c", "text", "lines r+ {}", &format!("lines + {START}")] {
+            assert!(!is_joined(&tags(format)), "{format}");
         }
     }
 

@@ -1,5 +1,5 @@
 //! Which records the ranges of a request hold: lines, several lines each, or what containers print,
-//! which a rotation may have cut in two. Pure functions of the ranges and their bytes, so that a request is taken
+//! which a rotation may have cut in two, and whose lines may stand between those of others. Pure functions of the ranges and their bytes, so that a request is taken
 //! apart in the same way whenever it is.
 
 use flusher::{Format, Join};
@@ -24,6 +24,7 @@ pub fn format<'a>(tags: &Tags, joins: &'a [Join], stages: &'a Stages) -> Format<
 pub fn goes_on(range: &Range, next: &Range) -> bool {
     let file = |range: &Range| (range.file, range.generation);
     next.start == 0
+        && !record_format::interleaves(&range.tags)
         && !range.tags.has_lines()
         && file(range) != file(next)
         && range.tags == next.tags
@@ -51,13 +52,17 @@ pub fn runs<'a>(ranges: &'a [Range], raw: &'a [u8]) -> Vec<Run<'a>> {
     for (index, (range, bytes)) in pieces(ranges, raw).enumerate() {
         let end = at + bytes.len();
         match runs.last_mut() {
-            Some(last) if is_open && goes_on(&ranges[index - 1], range) => {
+            Some(last)
+                if record_format::is_joined(&range.tags)
+                    || (is_open && goes_on(&ranges[index - 1], range)) =>
+            {
                 last.ranges = &ranges[index - last.ranges.len()..=index];
                 last.raw = &raw[last.at..end];
             }
             _ => runs.push(Run { ranges: std::slice::from_ref(range), raw: bytes, at }),
         }
-        is_open = self::is_open(&range.tags, runs[runs.len() - 1].raw);
+        is_open = !record_format::interleaves(&range.tags)
+            && self::is_open(&range.tags, runs[runs.len() - 1].raw);
         at = end;
     }
     runs

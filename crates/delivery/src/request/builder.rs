@@ -20,8 +20,10 @@ use crate::limit::limits::{Limits, Reading};
 use crate::limit::producer::Producer;
 use crate::meter::counters::{Counter, First, LossReason};
 use crate::meter::meter::Meter;
+use crate::records::record_format::{alone, interleaves, is_joined};
 use crate::records::runs::{count, format, goes_on, is_open, joins};
 use crate::records::stages::Stages;
+use crate::request::interleaved::{Ask, RUN_RANGES_MAX, Taken, Unfinished};
 use crate::request::request::{Buffers, Origin, Request};
 use crate::stores::{LeftOut, Rule};
 
@@ -82,6 +84,10 @@ pub struct RequestBuilder<'a> {
     dropped: usize,
     /// Whether what was encoded last ended within a record: it stays a range of its own.
     was_open: bool,
+    /// Lines of container output whose records are not ended.
+    unfinished: &'a Unfinished,
+    /// Whether a run might have more ranges than there is room for.
+    is_brimming: bool,
 }
 
 impl<'a> RequestBuilder<'a> {
@@ -90,7 +96,7 @@ impl<'a> RequestBuilder<'a> {
         let Buffers { mut raw, mut body } = buffers;
         raw.clear();
         body.clear();
-        let Delivery { config, flusher, stages, limits, meter, .. } = delivery;
+        let Delivery { config, flusher, stages, limits, meter, unfinished, .. } = delivery;
         let (encoding, delivery) = (config.encoding, config.key);
         let bounds = Bounds { delivery, time, encoding, ranges: Vec::new() };
         let (origin, journaled) = (Origin::Files, None);
@@ -107,6 +113,8 @@ impl<'a> RequestBuilder<'a> {
             pending: None,
             dropped: 0,
             was_open: false,
+            unfinished,
+            is_brimming: false,
         }
     }
 
@@ -119,7 +127,8 @@ impl<'a> RequestBuilder<'a> {
     pub fn is_full(&self) -> bool {
         let (longest, pending) = (self.config.request_bytes_max, self.pending.as_ref());
         let ranges = self.request.bounds.ranges.len() + pending.map_or(0, |run| run.ranges.len());
-        self.request.raw.len() + self.dropped >= longest
+        self.is_brimming
+            || self.request.raw.len() + self.dropped >= longest
             || self.request.body.len() >= BODY_PER_RAW_MAX * longest
             || ranges + RUN_FILES_MAX > REQUEST_RANGES_MAX
     }
@@ -139,6 +148,11 @@ impl<'a> RequestBuilder<'a> {
             turn.took = Took::Limited(due);
             return turn;
         }
+        if interleaves(&reader.tags()) && !matches!(allowed, Allowed::Drop(_)) {
+            let (room, left_out) = (allowed.worth(room), &mut turn.left_out);
+            turn.took = self.take_whole(reader, room, &mut Ask { now, is_last, left_out });
+            return turn;
+        }
         let raw = &mut self.request.raw;
         match reader.read_allowed(raw, allowed.worth(room), now, allowed, &mut turn.left_out) {
             Err(error) => turn.took = Took::Failed(error),
@@ -155,6 +169,37 @@ impl<'a> RequestBuilder<'a> {
             }
         }
         turn
+    }
+
+    /// Takes the whole records of a file in which they stand between the lines of unfinished ones.
+    fn take_whole(&mut self, reader: &Arc<FileReader>, room: usize, ask: &mut Ask<'_>) -> Took {
+        self.encode_pending();
+        if self.request.bounds.ranges.len() + RUN_RANGES_MAX > REQUEST_RANGES_MAX {
+            self.is_brimming = true;
+            return Took::More;
+        }
+        let mut waiting = self.unfinished.lock();
+        let source = reader.inner.source();
+        let mut lines = waiting.remove(source.logical()).unwrap_or_default();
+        let from = self.request.raw.len();
+        let taken = lines.take(reader, &mut self.request.raw, room, ask);
+        if !lines.is_empty() {
+            waiting.insert(Arc::clone(source.logical()), lines);
+        }
+        drop(waiting);
+        match taken {
+            Err(error) => Took::Failed(error),
+            Ok(Taken { ranges, more }) => {
+                if !ranges.is_empty() {
+                    let bytes = ranges.iter().map(Range::len).sum();
+                    self.meter.counters.add(Counter::ReadBytes, bytes);
+                    let end = self.request.raw.len();
+                    self.count_limited(&reader.producer(), (from, end), ask.now);
+                    self.encode(&ranges, (from, self.request.raw.len()), Some(source));
+                }
+                if more { Took::More } else { Took::All }
+            }
+        }
     }
 
     /// Takes what was read from `from` on out again: the rate limit at this place in `processors`
@@ -275,7 +320,8 @@ impl<'a> RequestBuilder<'a> {
         if let Some(run) = &mut self.pending {
             let last = &run.ranges[run.ranges.len() - 1];
             let raw = &self.request.raw[run.raw.0..run.raw.1];
-            if goes_on(last, &range) && is_open(&last.tags, raw) {
+            let is_next = is_joined(&range.tags) && interleaves(&last.tags);
+            if is_next || (goes_on(last, &range) && is_open(&last.tags, raw)) {
                 run.ranges.push(range);
                 run.raw.1 = end;
                 return;
@@ -357,8 +403,18 @@ impl<'a> RequestBuilder<'a> {
         parts: impl Iterator<Item = (&'a Range, Option<&'a [u8]>)>,
     ) -> Request {
         let mut builder = Self::new(delivery, time, Buffers::default());
+        let mut is_whole = true;
         for (range, raw) in parts {
-            raw.iter().for_each(|raw| builder.put_again(range, raw));
+            match raw {
+                // What it goes on is not there: it begins a run.
+                Some(raw) if !is_whole && is_joined(&range.tags) => {
+                    let tags = Arc::new(alone(&range.tags));
+                    builder.put_again(&Range { tags, ..range.clone() }, raw);
+                }
+                Some(raw) => builder.put_again(range, raw),
+                None => {}
+            }
+            is_whole = raw.is_some();
         }
         builder.request.origin = Origin::Again;
         builder.finish()

@@ -6,6 +6,7 @@ use spool::Place;
 use tail::Raw;
 
 use crate::records::runs::starts;
+use crate::request::interleaved::halve_run;
 
 /// Where the bytes of a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,8 @@ pub struct Request {
 impl Request {
     /// Whether it can be cut in two at a record.
     pub fn is_divisible(&self) -> bool {
-        self.records > 1 && starts(&self.bounds.ranges, &self.raw).len() > 1
+        let (ranges, raw) = (&self.bounds.ranges, &self.raw);
+        self.records > 1 && (starts(ranges, raw).len() > 1 || halve_run(ranges, raw).is_some())
     }
 
     /// Gives the buffers back.

@@ -14,6 +14,7 @@ use crate::meter::counters::{Counter, First, LossReason};
 use crate::records::runs::starts;
 use crate::records::split;
 use crate::request::builder::RequestBuilder;
+use crate::request::interleaved::halve_run;
 use crate::request::request::{Origin, Request};
 use crate::send::sender::{Answer, Attempt, Next, Phase, Sender};
 use crate::shutdown::Stop;
@@ -122,6 +123,7 @@ impl Sender {
         let before = |range: &Range| stores.sources.before(range);
         let starts = starts(&request.bounds.ranges, &request.raw);
         let parts = split::halve(&request.bounds.ranges, &request.raw, &starts, before)
+            .or_else(|| halve_run(&request.bounds.ranges, &request.raw))
             .expect("a divisible request has two halves");
         let halves = parts.map(|(ranges, raw)| {
             let pieces = split::pieces(&ranges, &raw).map(|(range, raw)| (range, Some(raw)));

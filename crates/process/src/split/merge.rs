@@ -3,17 +3,14 @@
 //! Promise: a pure function of the bytes. [`Split::Idle`] names the places where no record is open,
 //! and only there bytes are cut, so that cutting anywhere it allows gives the same records, and no
 //! unfinished record is ever acknowledged. A record is at most [`RECORD_BYTES_MAX`] long: a line that
-//! would make it longer is taken as if nothing were open. A record of one output of a container ends
-//! where the other output has gone on for [`SILENCE_BYTES`] since its last line: otherwise there might
-//! never be a place where neither has one open.
+//! would make it longer is taken as if nothing were open. What becomes of a line of a container's
+//! output depends on the lines of the same output alone, so that the lines of whole records may be
+//! taken out between those of an open one (`Splitter::open_lines`).
 
 use record::{RECORD_BYTES_MAX, Stream};
 
 use super::container::assemble::{GROUP_BYTES_MAX, Record};
 use super::multiline::{Act, Memo, Multiline};
-
-/// See above.
-const SILENCE_BYTES: usize = 64 * 1024;
 
 /// What merging came to.
 pub(crate) enum Split<'r, 's> {
@@ -76,6 +73,11 @@ impl<'m, 'r> Merge<'m, 'r> {
         self.open.iter().all(|open| open.lines.is_empty())
     }
 
+    /// Where the record begins that is open in each output.
+    pub(crate) fn open_starts(&self) -> [Option<usize>; 2] {
+        self.open.each_ref().map(|open| open.lines.first().map(|line| line.start))
+    }
+
     /// Takes the next line. `may_cut`: no piece of a line was open before it.
     pub(crate) fn line(
         &mut self,
@@ -88,9 +90,8 @@ impl<'m, 'r> Merge<'m, 'r> {
             // A line in no format is what it is.
             return out(Split::Record(*line));
         }
-        self.end_silent(1 - at, line.start, out);
-        if line.end - self.idle > GROUP_BYTES_MAX {
-            (0..2).for_each(|at| self.close(at, self.rules.ends_with_run(), out));
+        if self.is_plain && line.end - self.idle > GROUP_BYTES_MAX {
+            self.close(at, self.rules.ends_with_run(), out);
         }
         let len = self.open[at].len();
         if len > 0 && len + 1 + line.content.len() > RECORD_BYTES_MAX {
@@ -135,13 +136,6 @@ impl<'m, 'r> Merge<'m, 'r> {
         let order = if start(&self.open[1]) < start(&self.open[0]) { [1, 0] } else { [0, 1] };
         order.into_iter().for_each(|at| self.close(at, self.rules.ends_with_run(), out));
         was_open
-    }
-
-    fn end_silent(&mut self, at: usize, now: usize, out: &mut impl FnMut(Split<'r, '_>)) {
-        let last = self.open[at].lines.last();
-        if last.is_some_and(|last| now.saturating_sub(last.end) > SILENCE_BYTES) {
-            self.close(at, self.rules.ends_with_run(), out);
-        }
     }
 
     fn push(&mut self, at: usize, line: &Record<'r, '_>) {

@@ -5,6 +5,8 @@
 //! sent and acknowledged at such places only, an unfinished record never is, and there is no state to
 //! save: what was open before a crash is read again. Where a run ends elsewhere (a file was silent
 //! for too long, its end was reached) the reader decided that, and [`Ended::is_open`] says so.
+//! Where the two outputs of a container interleave there may be no such place for long: then the
+//! lines of the unfinished records wait, and all between them may go ([`Splitter::open_lines`]).
 //! Not here: what becomes of a record (`chain.rs`).
 
 mod container;
@@ -63,6 +65,17 @@ pub struct Splitter {
     pub strips_returns: bool,
 }
 
+/// A line, or a piece of one, of a record that is not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenLine {
+    /// Where it begins, from the beginning of the run.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// Its output.
+    pub stream: Stream,
+}
+
 /// What splitting a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
@@ -81,7 +94,7 @@ impl Splitter {
     }
 
     /// The longest group of lines in bytes: with more bytes than that and a line, [`Splitter::cut`]
-    /// is not 0.
+    /// is not 0, but for outputs that interleave.
     pub fn longest(&self) -> usize {
         GROUP_BYTES_MAX
     }
@@ -199,30 +212,34 @@ impl Splitter {
                 merge.finish(out)
             }
             (None, Some(outputs)) => {
-                assemble::walk(raw, &mut Assembly::new(), &mut |step| match step {
+                assemble::walk(raw, &mut Assembly::new(), true, &mut |step| match step {
                     Step::Record(record) if record.is_damage => out(Split::Damage),
                     Step::Record(record) if outputs.wants(record.stream) => {
                         out(Split::Record(self.text_of(record)));
                     }
                     Step::Record(_) => out(Split::Unmatched),
                     Step::Idle(at) => out(Split::Idle(at)),
-                    Step::End => {}
+                    Step::End(_) => {}
                 })
             }
-            (Some(rules), Some(outputs)) => self.walk_outputs(rules, outputs, raw, out),
+            (Some(rules), Some(outputs)) => {
+                let open = self.walk_outputs(rules, outputs, raw, out);
+                open.iter().any(Option::is_some)
+            }
         }
     }
 
+    /// Where the record begins that is open at the end of each output.
     fn walk_outputs<'r>(
         &self,
         rules: &Multiline,
         outputs: Outputs,
         raw: &'r [u8],
         out: &mut impl FnMut(Split<'r, '_>),
-    ) -> bool {
+    ) -> [Option<usize>; 2] {
         let mut merge = Merge::of_outputs(rules, raw);
-        let mut idle = Some(0);
-        let is_open = assemble::walk(raw, &mut Assembly::new(), &mut |step| match step {
+        let (mut idle, mut open) = (Some(0), [None; 2]);
+        assemble::walk(raw, &mut Assembly::new(), false, &mut |step| match step {
             Step::Record(record) if record.is_damage => out(Split::Damage),
             Step::Record(record) if outputs.wants(record.stream) => {
                 merge.line(&self.text_of(record), Some(record.start) == idle, out);
@@ -232,10 +249,42 @@ impl Splitter {
                 idle = Some(at);
                 merge.idle(at, out);
             }
-            // A line that is not ended may go on in another way.
-            Step::End => idle = None,
+            Step::End(pieces) => {
+                // A line that is not ended may go on in another way.
+                idle = None;
+                let lines = merge.open_starts();
+                open = [0, 1].map(|at| lines[at].or(pieces[at]));
+            }
         });
-        merge.finish(out) || is_open
+        merge.finish(out);
+        open
+    }
+
+    /// Whether whole records may stand between the lines of an unfinished one, so that the places
+    /// where none is open may be far apart: what [`Splitter::open_lines`] names waits then, and all
+    /// else may be taken.
+    pub fn interleaves(&self) -> bool {
+        self.outputs.is_some() && self.multiline.is_some()
+    }
+
+    /// The lines, and pieces of lines, of the records that are open at the end of `raw`, in their
+    /// order, where outputs interleave. Taken apart behind each other, together with what follows
+    /// `raw`, they give the records that follow; and all else gives those that are whole.
+    pub fn open_lines(&self, raw: &[u8]) -> Vec<OpenLine> {
+        let (Some(rules), Some(outputs)) = (&self.multiline, self.outputs) else {
+            return Vec::new();
+        };
+        let open = self.walk_outputs(rules, outputs, raw, &mut |_| {});
+        let from = open.iter().flatten().min();
+        let mut lines = Vec::new();
+        let Some(&from) = from else { return lines };
+        assemble::for_each_piece(&raw[from..], &mut |start, end, stream| {
+            let (start, end) = (from + start, from + end);
+            if open[stream as usize].is_some_and(|first| first <= start) {
+                lines.push(OpenLine { start, end, stream });
+            }
+        });
+        lines
     }
 
     /// A line of a container's output, as it is text.

@@ -182,10 +182,13 @@ fn a_record_is_bounded_and_an_output_that_fell_silent_holds_nothing() {
     let endless = self::splitter(&patterns("S", "", "E"), None);
     assert!(endless.cut(raw.as_bytes()) > RECORD_BYTES_MAX, "no end is waited for that long");
 
-    let chatty = "1970-01-01T00:00:01Z stdout F S of a line\n".repeat(4_000);
-    let raw = format!("1970-01-01T00:00:01Z stderr F S\n{chatty}");
+    let chatty = "1970-01-01T00:00:01Z stdout F S of a line\n".repeat(40_000);
+    let silent = "1970-01-01T00:00:01Z stderr F S\n";
+    let raw = format!("{silent}{chatty}");
     let outputs = self::splitter(&patterns("S", "", ""), Some(Outputs::ALL));
-    assert!(outputs.cut(raw.as_bytes()) > raw.len() - 100);
+    let open = outputs.open_lines(raw.as_bytes());
+    let open: Vec<&str> = open.iter().map(|line| &raw[line.start..line.end]).collect();
+    assert_eq!(open, [silent, "1970-01-01T00:00:01Z stdout F S of a line\n"]);
 }
 
 /// Splitters of every kind.
@@ -286,6 +289,46 @@ fn a_cut_changes_no_record() {
         found.sort();
         assert_eq!(found, expected, "{splitter:?} of {}", String::from_utf8_lossy(raw));
         assert_eq!(dropped, whole.dropped);
+    }
+}
+
+/// Whatever the lines are and however many come at a time: what is taken while the lines of open
+/// records wait gives the records that the whole gives, and none of them is cut.
+#[test]
+fn whole_records_are_taken_from_between_the_lines_of_unfinished_ones() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let splitters: Vec<Splitter> = splitters().into_iter().filter(Splitter::interleaves).collect();
+    for _ in 0..6_000 {
+        let splitter = random.choice(&splitters).unwrap();
+        let lines: Vec<String> =
+            (0..random.usize(0..24)).map(|_| random_line(&mut random, true)).collect();
+        let (mut waiting, mut found, mut dropped) = (String::new(), Vec::new(), 0);
+        let mut rest = &lines[..];
+        while !rest.is_empty() {
+            let (next, behind) = rest.split_at(random.usize(1..=rest.len()));
+            let raw = waiting.clone() + &next.concat();
+            (rest, waiting) = (behind, String::new());
+            let (mut taken, mut from) = (String::new(), 0);
+            for line in splitter.open_lines(raw.as_bytes()) {
+                taken += &raw[from..line.start];
+                waiting += &raw[line.start..line.end];
+                from = line.end;
+            }
+            taken += &raw[from..];
+            let (part, ended) = records(splitter, taken.as_bytes());
+            found.extend(part.into_iter().map(|(_, text)| text));
+            dropped += ended.dropped;
+        }
+        let (last, ended) = records(splitter, waiting.as_bytes());
+        found.extend(last.into_iter().map(|(_, text)| text));
+        found.sort();
+        let (whole, all) = records(splitter, lines.concat().as_bytes());
+        let mut expected: Vec<String> = whole.into_iter().map(|(_, text)| text).collect();
+        expected.sort();
+        assert_eq!(found, expected, "{splitter:?} of {}", lines.concat());
+        assert_eq!(dropped + ended.dropped, all.dropped);
     }
 }
 

@@ -29,7 +29,7 @@ const INPUT_PLUGINS: [Plugin<Input>; 2] = [
     },
     Plugin {
         name: "input_container_stdio",
-        read: |section, _| Some(Input::ContainerStdio(StdioInput::read(section))),
+        read: |section, around| Some(Input::ContainerStdio(StdioInput::read(section, around))),
     },
 ];
 

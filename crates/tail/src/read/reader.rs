@@ -123,6 +123,17 @@ impl Reader {
         result
     }
 
+    /// How long the end of a record is waited for.
+    pub fn flush_timeout(&self) -> Duration {
+        self.flush_timeout
+    }
+
+    /// What was read of it waits for more, which may not come: an [`crate::Event::Grew`] follows
+    /// when so much time has passed without any.
+    pub fn offer_in(&self, delay: Duration, now: Instant) {
+        self.source.await_line(self.source.silent_for(now) + delay);
+    }
+
     /// Nothing was read of it because an older file of the family came first and could not be
     /// read: an [`crate::Event::Grew`] follows in a moment.
     pub fn retry_later(&self) {

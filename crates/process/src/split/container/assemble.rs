@@ -134,8 +134,8 @@ pub(crate) enum Step<'r, 's> {
     Record(Record<'r, 's>),
     /// No record is open here, at the end of a line.
     Idle(usize),
-    /// What follows was open at the end of the run.
-    End,
+    /// What follows was open at the end of the run: where it begins in each output.
+    End([Option<usize>; 2]),
 }
 
 /// Calls `out` with each record of `raw`, in the order in which they end. Records that are still
@@ -145,24 +145,37 @@ pub fn for_each<'r>(
     assembly: &mut Assembly<'r>,
     mut out: impl FnMut(Record<'r, '_>),
 ) {
-    walk(raw, assembly, &mut |step| {
+    walk(raw, assembly, true, &mut |step| {
         if let Step::Record(record) = step {
             out(record);
         }
     });
 }
 
+/// Calls `out` with the place and the output of each line, or piece of one, that is of an output.
+pub(crate) fn for_each_piece(raw: &[u8], out: &mut impl FnMut(usize, usize, Stream)) {
+    for line in lines(raw) {
+        for_each_part(line, &mut |start, end, part| {
+            if let Part::Line(piece) = part {
+                out(start, end, piece.stream);
+            }
+        });
+    }
+}
+
 /// Walks over the records of `raw` and the places between its groups. Returns whether one was open
-/// at the end.
+/// at the end. `is_grouped`: a group that is too long is cut; otherwise an output holds no more than
+/// its own longest record.
 pub(crate) fn walk<'r>(
     raw: &'r [u8],
     assembly: &mut Assembly<'r>,
+    is_grouped: bool,
     out: &mut impl FnMut(Step<'r, '_>),
 ) -> bool {
     let Assembly { open, text } = assembly;
     let mut group = 0;
     for (start, end, line) in lines(raw) {
-        if is_too_long(group, start, end) {
+        if is_grouped && is_too_long(group, start, end) {
             cut_open(open, out);
             group = start;
             out(Step::Idle(start));
@@ -177,7 +190,7 @@ pub(crate) fn walk<'r>(
             out(Step::Idle(end));
         }
     }
-    out(Step::End);
+    out(Step::End(open.each_ref().map(|open| open.is_open.then_some(open.start))));
     let is_open = open.iter().any(|record| record.is_open);
     cut_open(open, out);
     is_open

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::container::ContainerSelection;
 use super::tags::{Source, TagNames};
 use super::{FirstStart, reading};
+use crate::pipeline::surroundings::Surroundings;
 use crate::section::Section;
-use crate::section::foreign::{Foreign, Plain, no_effect, only, refused};
+use crate::section::foreign::{Foreign, Plain, no_effect, only};
 
 /// `input_container_stdio`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,14 +24,16 @@ pub struct StdioInput {
     pub first_start: FirstStart,
     /// How long an unfinished record is waited for.
     pub flush_timeout: Duration,
+    /// Which lines of an output make one record: the section `Multiline` as text, keys sorted.
+    /// `None`: each.
+    pub multiline: Option<String>,
     /// Names of the tags.
     pub tags: TagNames,
     /// Which containers.
     pub containers: ContainerSelection,
 }
 
-const FOREIGN: [Foreign; 8] = [
-    refused("Multiline", "lines of container output are not joined yet: a record is one line"),
+const FOREIGN: [Foreign; 7] = [
     no_effect("IgnoreParseWarning", "lines in no known format are counted, not warned of"),
     no_effect("CloseUnusedReaderIntervalSec", "a file stays open until all of it is acknowledged"),
     no_effect("RotatorQueueSize", "no rotated file is left out, however many there are"),
@@ -42,7 +45,7 @@ const FOREIGN: [Foreign; 8] = [
 
 impl StdioInput {
     /// Reads an input of type `input_container_stdio`.
-    pub(crate) fn read(section: &Section<'_>) -> StdioInput {
+    pub(crate) fn read(section: &Section<'_>, around: &Surroundings<'_>) -> StdioInput {
         let input = StdioInput {
             ignoring_stdout: section.flag("IgnoringStdout").unwrap_or(false),
             ignoring_stderr: section.flag("IgnoringStderr").unwrap_or(false),
@@ -52,6 +55,7 @@ impl StdioInput {
             keeps_carriage_return: section.flag("KeepCarriageReturn").unwrap_or(false),
             first_start: reading::first_start(section),
             flush_timeout: reading::flush_timeout(section),
+            multiline: reading::multiline(section, around),
             tags: TagNames::read(section, Source { file: false, container: true }),
             containers: ContainerSelection::read(section),
         };
