@@ -2,7 +2,7 @@
 //!
 //! A failing seed is printed with the command that plays it again; it is then committed in
 //! `data/failed_once.txt`, whose seeds are played first. `IRONTAIL_SIM_RUNS` says how many runs, a
-//! tenth of them hard ones, `IRONTAIL_SIM_FROM` which seed is the first, `IRONTAIL_SIM_SHARD=i/n`
+//! fifth of them hard ones, `IRONTAIL_SIM_FROM` which seed is the first, `IRONTAIL_SIM_SHARD=i/n`
 //! which part, `IRONTAIL_SIM_THREADS` how many at once (one on each core unless told otherwise). With `IRONTAIL_SIM_SEED` that one is played, and everything is told
 //! that happens in it. Ten million of them:
 //!
@@ -20,7 +20,7 @@ use simulation::Level;
 
 /// How many runs there are unless told otherwise, and which part of them are hard ones.
 const RUNS: u64 = 40_000;
-const HARD_PART: u64 = 10;
+const HARD_PART: u64 = 5;
 /// How many runs there are under a rate limit, beside these.
 const LIMITED_RUNS: u64 = 3_000;
 
